@@ -48,6 +48,10 @@ def gid_number(value: str) -> str:
 USER_TRIGGER = "mechanic/user/trigger"
 INVENTORY_UPDATE = "shopify/inventory_levels/update"
 SET_CACHE = "user/sync_variant_inventory/set_cache"
+# Our own wake-ups, always sent to one automation.
+ENABLED = "stockwright/automation/enabled"
+RECONCILE = "stockwright/automation/reconcile"
+PRODUCT_CHECK = "stockwright/product/check"
 SCHEDULES = (
     "10min", "15min", "20min", "30min", "hourly", "daily", "monday", "tuesday", "wednesday",
     "thursday", "friday", "saturday", "sunday", "monthly",

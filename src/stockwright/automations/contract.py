@@ -1,0 +1,211 @@
+"""What an automation is: it names what it must know, then decides. Values only, no I/O of any kind.
+
+The engine gathers what `needs` asks for and stores what `decide` returns; effects are performed later.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from stockwright.ledger.state import MemberId, Policy, PoolState, Step
+from stockwright.model import Event, JsonObject, PoolId, ProductGid, ProductRead, ShopRead
+
+O = TypeVar("O", bound=BaseModel)  # noqa: E741 - the one letter of options
+O_contra = TypeVar("O_contra", bound=BaseModel, contravariant=True)
+
+
+# --- what an automation is told -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolView:
+    """A pool that exists: where it is and what its ledger believes."""
+
+    pool_id: PoolId
+    product_id: ProductGid
+    place: str  # a location gid, or "*" when all chosen locations are one level
+    title: str
+    titles: Mapping[MemberId, str]  # what a person calls each member
+    state: PoolState
+    wake_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A level that another automation's pool holds."""
+
+    member: MemberId
+    automation_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation(Generic[O]):
+    """Everything known before the shop is read."""
+
+    name: str  # of the automation, for messages
+    subject: str  # a product gid, or "*"
+    events: tuple[Event, ...]
+    options: O
+    shop: ShopRead
+    policy: Policy  # what shop and settings say; the automation adds its options
+    pools: tuple[PoolView, ...]
+    now: datetime
+    nonce: str  # random: ids and keys that the decision needs are derived from it
+
+
+# --- what it may ask for ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoRead:
+    """Nothing: the events and the ledger suffice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadProduct:
+    """One product with all variants and levels."""
+
+    product_id: ProductGid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """All products that match one of these searches, page by page."""
+
+    searches: tuple[str, ...]
+
+
+Need = NoRead | ReadProduct | Scan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the engine read. `product` is None when nothing was asked for or it no longer exists."""
+
+    product: ProductRead | None = None
+    claims: tuple[Claim, ...] = ()
+    order_moves: Mapping[MemberId, int] | None = None
+
+
+# --- what it decides ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolChange:
+    """One pool's step, to be stored with its journal."""
+
+    pool_id: PoolId
+    product_id: ProductGid
+    place: str
+    title: str
+    titles: Mapping[MemberId, str]  # what a person calls each member
+    step: Step
+    was_version: int | None  # None: adopted by this step
+    dissolve: bool = False  # no member is left: free the place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correct:
+    """Send the open intent of a pool."""
+
+    pool_id: PoolId
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Emit:
+    """Put a custom event into the inbox, for this automation alone."""
+
+    topic: str
+    payload: JsonObject
+
+
+Effect = Correct | Emit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A decision: what to store, what to do, and why, also when that is nothing."""
+
+    because: str
+    changes: tuple[PoolChange, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    error: JsonObject | None = None  # {"message": ..., details}: reported to the owner, not retried
+    wake_at: datetime | None = None
+    again: bool = False  # read and decide once more now
+    title: str = ""  # what a person calls the subject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unequal:
+    """A product left alone because its levels differ."""
+
+    product_id: ProductGid
+    title: str
+    place: str
+    quantities: Mapping[str, int | None]  # by the name of the level
+
+
+@dataclass(frozen=True, kw_only=True)
+class PagePlan:
+    """What one page of a scan leads to."""
+
+    changes: tuple[PoolChange, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    wake: tuple[ProductGid, ...] = ()  # products to be looked at one by one
+    unequal: tuple[Unequal, ...] = ()
+    in_scope: int = 0
+    adopted: int = 0
+    in_step: int = 0
+    sent_on: int = 0  # products sent to the custom event, to be adopted there
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """What a scan has found so far; kept in the run while it goes on."""
+
+    seen: int = 0
+    in_scope: int = 0
+    in_step: int = 0
+    adopted: int = 0
+    woken: int = 0
+    sent_on: int = 0
+    unequal_count: int = 0
+    unequal: tuple[Unequal, ...] = ()  # the first of them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """Names in the options that must exist in the shop."""
+
+    locations: tuple[str, ...] = ()
+    product_types: tuple[str, ...] = ()
+    product_tags: tuple[str, ...] = ()
+
+
+class Automation(Protocol[O]):
+    """One kind of automation: a module with its options, topics and pure decisions."""
+
+    kind: str
+    title: str
+    summary: str
+    options: type[O]
+    topics: tuple[str, ...]  # listened to unless the owner changes them
+    shares_stock: bool  # keeps pools: two of these must not cover one level
+
+    def names(self, options: O) -> Names: ...
+
+    def search(self, options: O) -> str: ...
+
+    def needs(self, situation: Situation[O]) -> Need: ...
+
+    def decide(self, situation: Situation[O], facts: Facts) -> Plan: ...
+
+    def decide_page(
+        self, situation: Situation[O], page: Sequence[ProductRead], claims: Sequence[Claim]
+    ) -> PagePlan: ...
+
+    def conclude(self, situation: Situation[O], tally: Tally) -> Plan: ...

@@ -1,0 +1,93 @@
+"""Fields that several kinds of automation share, and how option texts from a command line are read."""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from stockwright.model import Json, StockwrightError
+
+
+def _one_by_one(value: Any) -> Any:
+    """A list as given, or the parts of a comma-separated text; blanks and repeats dropped."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list | tuple):
+        return value
+    texts = [part.strip() if isinstance(part, str) else part for part in value]
+    return list(dict.fromkeys(text for text in texts if text != ""))
+
+
+NameList = Annotated[
+    tuple[Annotated[str, Field(max_length=255)], ...], BeforeValidator(_one_by_one), Field(max_length=250)
+]
+
+
+class Options(BaseModel):
+    """The options of a kind. Unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SharedStockOptions(Options):
+    """What both kinds that share stock can be told."""
+
+    location_names: NameList = Field(
+        default=(),
+        title="Locations",
+        description="Exact names of the locations whose levels are kept in step.",
+    )
+    product_types: NameList = Field(
+        default=(),
+        title="Product types",
+        description="Only products of these types.",
+    )
+    raise_settle_s: float = Field(
+        default=5.0,
+        ge=0,
+        le=300,
+        title="Settle time of increases, in seconds",
+        description="An increase waits this long before it is passed on, so that one read holds a bulk edit "
+        "whole. A decrease goes at once: only a decrease can oversell.",
+    )
+    bulk_raise: Literal["once", "sum"] = Field(
+        default="once",
+        title="When all members rise by the same amount",
+        description="once: it was one restock, entered on each variant. sum: it was one restock per variant. "
+        "`once` errs towards underselling.",
+    )
+
+
+def read_options(model: type[Options], texts: dict[str, Json]) -> Options:
+    """Parse options given as texts or JSON values; every fault is named with its option.
+
+    Raises:
+        StockwrightError: unknown option, wrong type or a rule of the kind broken.
+    """
+    try:
+        return model.model_validate(texts)
+    except ValidationError as error:
+        raise StockwrightError(_worded(model, error)) from error
+
+
+def option_from_text(model: type[Options], name: str, text: str) -> Json:
+    """One KEY=VALUE of the command line: JSON where it is JSON and the option is no plain text."""
+    field = model.model_fields.get(name)
+    if field is None or field.annotation is str:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _worded(model: type[Options], error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors(include_url=False):
+        where = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"There is no option {where!r}. Options: {', '.join(sorted(model.model_fields))}.")
+            continue
+        message = fault["msg"].removeprefix("Value error, ")
+        lines.append(f"{where}: {message} (given: {fault['input']!r})" if where else message)
+    return "\n".join(lines)

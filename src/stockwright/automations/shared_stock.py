@@ -1,0 +1,317 @@
+"""From one product as read to the next step of each of its pools: the same for every kind that shares stock.
+
+Pure. A kind says where stock is shared (`places.Sharing`); the protocol in `ledger` says what to write.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from stockwright.automations.contract import (
+    Correct,
+    Effect,
+    Facts,
+    Need,
+    NoRead,
+    Plan,
+    PoolChange,
+    PoolView,
+    ReadProduct,
+    Scan,
+    Situation,
+)
+from stockwright.automations.places import LevelsAt, Place, Sharing, seen_at
+from stockwright.ledger import protocol
+from stockwright.ledger.state import MemberId, Next, Observation, Step, Tick
+from stockwright.model import (
+    INVENTORY_UPDATE,
+    SET_CACHE,
+    WHOLE_SHOP,
+    Event,
+    JsonObject,
+    PoolId,
+    ProductGid,
+    ProductRead,
+    gid,
+)
+
+NO_DATA = "No products with missing cache were passed to this event."
+OUT_OF_STEP = (
+    "Variant inventory levels are not in sync for these products. "
+    "Manually ensure everything is at the same level so they may be managed by this automation."
+)
+_IDS_PER_SEARCH = 50
+
+Situated = Situation[Any]
+
+
+def needs(sharing: Sharing, situation: Situated) -> Need:
+    """What must be read: a product, a scan, or nothing when every event is an echo of what we know."""
+    if situation.subject == WHOLE_SHOP:
+        return _scan(sharing, situation)
+    if _reads_nothing(sharing, situation):
+        return NoRead()
+    return ReadProduct(product_id=ProductGid(situation.subject))
+
+
+def _scan(sharing: Sharing, situation: Situated) -> Need:
+    if any(event.topic != SET_CACHE for event in situation.events):
+        return Scan(searches=(sharing.search,))
+    numbers = [id.rsplit("/", 1)[-1] for id in passed_products(situation.events)]
+    if not numbers:
+        return NoRead()
+    chunks = (numbers[i : i + _IDS_PER_SEARCH] for i in range(0, len(numbers), _IDS_PER_SEARCH))
+    return Scan(searches=tuple(" OR ".join(f"id:{number}" for number in chunk) for chunk in chunks))
+
+
+def passed_products(events: Iterable[Event]) -> list[str]:
+    """The product gids that set_cache events carry, as gids or as objects with `product_id`."""
+    found: dict[str, None] = {}
+    for event in events:
+        products = event.payload.get("products") if event.topic == SET_CACHE else None
+        for product in products if isinstance(products, list) else ():
+            id = product.get("product_id") if isinstance(product, dict) else product
+            if isinstance(id, str) and id.rsplit("/", 1)[-1].isdigit():
+                found[id] = None
+    return list(found)
+
+
+# --- events that need no read ---------------------------------------------------------------------------
+
+
+def _reads_nothing(sharing: Sharing, situation: Situated) -> bool:
+    if any(_wants_read(pool, situation) for pool in situation.pools):
+        return False
+    return all(_is_known(sharing, situation, event) for event in situation.events)
+
+
+def _wants_read(pool: PoolView, situation: Situated) -> bool:
+    state = pool.state
+    if state.intent is not None:
+        return state.intent.resend_at is None
+    if pool.wake_at is not None and pool.wake_at <= situation.now:
+        return True
+    return state.raise_wait is not None and bool(situation.events)
+
+
+def _is_known(sharing: Sharing, situation: Situated, event: Event) -> bool:
+    if event.topic != INVENTORY_UPDATE:
+        return False
+    member = member_of(event)
+    if member is None:
+        return False
+    place = next((place for place in sharing.places if place.holds(member.location_id)), None)
+    if place is None:
+        return True
+    pool = next((pool for pool in situation.pools if pool.place == place.id), None)
+    return pool is not None and protocol.is_echo(pool.state, member, event.payload.get("available"))
+
+
+def member_of(event: Event) -> MemberId | None:
+    """The level that an inventory_levels payload is about."""
+    item, location = event.payload.get("inventory_item_id"), event.payload.get("location_id")
+    if not isinstance(item, int) or not isinstance(location, int):
+        return None
+    return MemberId(gid("InventoryItem", item), gid("Location", location))
+
+
+# --- one product --------------------------------------------------------------------------------------
+
+
+def decide(sharing: Sharing, situation: Situated, facts: Facts) -> Plan:
+    """The next step of each pool of the product."""
+    if situation.subject == WHOLE_SHOP:
+        return Plan(because=NO_DATA, error={"message": NO_DATA})
+    need = needs(sharing, situation)
+    if isinstance(need, NoRead):
+        return _without_read(sharing, situation)
+    product = facts.product
+    if product is None:
+        return _dissolve_all(situation, "the product no longer exists", title="")
+    out = "gift cards have no stock to share" if product.is_gift_card else sharing.out_of_scope(product)
+    if out:
+        return _dissolve_all(situation, out, title=product.title)
+    return _step_all(sharing, situation, facts, product)
+
+
+def _without_read(sharing: Sharing, situation: Situated) -> Plan:
+    ticks = [_tick(sharing, situation, pool) for pool in situation.pools if pool.state.intent is not None]
+    if ticks:
+        return _plan(ticks, title=_title_of(situation), error=None)
+    because = (
+        "Echo: each level stands where the ledger expects it, so nothing was read and nothing is to be done."
+        if situation.events
+        else "Nothing waits for this product."
+    )
+    return Plan(because=because, title=_title_of(situation))
+
+
+def _title_of(situation: Situated) -> str:
+    return next((pool.title for pool in situation.pools), "")
+
+
+def _tick(sharing: Sharing, situation: Situated, pool: PoolView) -> PoolChange:
+    step = protocol.step(pool.state, Tick(at=situation.now), sharing.policy, pool_id=pool.pool_id)
+    return _change(pool.pool_id, pool.product_id, pool.place, pool.title, pool.titles, step, pool)
+
+
+def _dissolve_all(situation: Situated, why: str, *, title: str) -> Plan:
+    changes = tuple(_dissolved(pool, title, why) for pool in situation.pools)
+    told = f"Left alone: {why}."
+    freed = f" Its {len(changes)} shared stock(s) were dissolved." if changes else ""
+    return Plan(because=told + freed, changes=changes, title=title)
+
+
+def _dissolved(pool: PoolView, title: str, why: str) -> PoolChange:
+    step = Step(state=pool.state, entries=(), next=Next.REST, because=why)
+    return PoolChange(
+        pool_id=pool.pool_id,
+        product_id=pool.product_id,
+        place=pool.place,
+        title=title,
+        titles={},
+        step=step,
+        was_version=pool.state.version,
+        dissolve=True,
+    )
+
+
+def _step_all(sharing: Sharing, situation: Situated, facts: Facts, product: ProductRead) -> Plan:
+    changes = [
+        change
+        for place in sharing.places
+        if (change := step_place(sharing, situation, facts, product, place)) is not None
+    ]
+    places = {place.id for place in sharing.places}
+    gone = [pool for pool in situation.pools if pool.place not in places]
+    changes += [_dissolved(pool, product.title, "the location is not chosen any more") for pool in gone]
+    return _plan(changes, title=product.title, error=_complaint(sharing, facts, product, changes))
+
+
+def step_place(
+    sharing: Sharing, situation: Situated, facts: Facts, product: ProductRead, place: Place
+) -> PoolChange | None:
+    """The step of one place of a product; None where nothing is and nothing can be shared."""
+    pool = next((pool for pool in situation.pools if pool.place == place.id), None)
+    levels = seen_at(place, product, facts.claims)
+    if pool is None and not levels.any_eligible:
+        return None
+    pool_id = pool.pool_id if pool else new_pool_id(situation, product, place)
+    step = protocol.step(
+        pool.state if pool else None,
+        _observation(situation, facts, place, product, levels),
+        sharing.policy,
+        pool_id=pool_id,
+    )
+    title = product.title if place.name in ("", product.title) else f"{product.title}, {place.name}"
+    return _change(pool_id, product.id, place.id, title, levels.titles, step, pool)
+
+
+def new_pool_id(situation: Situated, product: ProductRead, place: Place) -> PoolId:
+    """An id that only this decision can have given."""
+    return PoolId("pool_" + _derived(situation, product.id, place.id).hex[:20])
+
+
+def _derived(situation: Situated, *parts: str) -> uuid.UUID:
+    return uuid.uuid5(uuid.NAMESPACE_URL, " ".join((situation.nonce, *parts)))
+
+
+def _observation(
+    situation: Situated, facts: Facts, place: Place, product: ProductRead, levels: LevelsAt
+) -> Observation:
+    changed = (member_of(event) for event in situation.events if event.topic == INVENTORY_UPDATE)
+    return Observation(
+        at=situation.now,
+        seen=levels.seen,
+        key=str(_derived(situation, "key", product.id, place.id)),
+        changed=frozenset(id for id in changed if id is not None and id in levels.titles),
+        order_moves=facts.order_moves,
+    )
+
+
+def _change(
+    pool_id: PoolId,
+    product_id: ProductGid,
+    place: str,
+    title: str,
+    titles: Mapping[MemberId, str],
+    step: Step,
+    pool: PoolView | None,
+) -> PoolChange:
+    state = step.state
+    empty = pool is not None and state is not None and not state.members and state.intent is None
+    return PoolChange(
+        pool_id=pool_id,
+        product_id=product_id,
+        place=place,
+        title=title,
+        titles=titles,
+        step=step,
+        was_version=pool.state.version if pool else None,
+        dissolve=empty,
+    )
+
+
+def _complaint(
+    sharing: Sharing, facts: Facts, product: ProductRead, changes: Sequence[PoolChange]
+) -> JsonObject | None:
+    """What the owner must hear: levels that differ at the start, or levels that another automation holds."""
+    held = sorted(
+        {name for place in sharing.places for name in seen_at(place, product, facts.claims).claimed_by}
+    )
+    if held:
+        return {
+            "message": f"Levels of {product.title!r} already share stock in the automation {' and '.join(held)}. "
+            "A level belongs to one pool: change the products or locations of one of the two.",
+            "product_id": product.id,
+        }
+    unequal = [change for change in changes if change.step.unequal]
+    if not unequal:
+        return None
+    return {"message": OUT_OF_STEP, "products_out_of_sync": [unequal_product(change) for change in unequal]}
+
+
+def unequal_product(change: PoolChange) -> JsonObject:
+    """A product left alone because its levels differ, for the error that lists it."""
+    return {
+        "product_id": change.product_id,
+        "title": change.title,
+        "quantities": {
+            change.titles.get(seen.id, seen.id.item_id): seen.available for seen in change.step.unequal
+        },
+    }
+
+
+def _plan(changes: Sequence[PoolChange], *, title: str, error: JsonObject | None) -> Plan:
+    wakes = [change.step.wake_at for change in changes if change.step.wake_at is not None]
+    effects: list[Effect] = [
+        Correct(pool_id=change.pool_id, key=change.step.state.intent.key)
+        for change in changes
+        if change.step.next is Next.SEND
+        and change.step.state is not None
+        and change.step.state.intent is not None
+    ]
+    return Plan(
+        because=_because(changes),
+        changes=tuple(changes),
+        effects=tuple(effects),
+        error=error,
+        wake_at=min(wakes) if wakes else None,
+        again=any(change.step.next is Next.READ for change in changes),
+        title=title,
+    )
+
+
+def _because(changes: Sequence[PoolChange]) -> str:
+    if not changes:
+        return "No variant of the product has stock that could be shared at the chosen locations."
+    moved = [change for change in changes if change.step.entries or change.step.next is not Next.REST]
+    told = moved or changes
+    return " ".join(_named(change) for change in told)
+
+
+def _named(change: PoolChange) -> str:
+    text = change.step.because
+    for id, title in change.titles.items():
+        text = text.replace(f"{id.item_id} at {id.location_id}", title).replace(id.item_id, title)
+    return f"{change.title}: {text}" if change.title else text
