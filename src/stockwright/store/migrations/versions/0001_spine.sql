@@ -99,7 +99,7 @@ create table work (
     due_at        timestamptz not null default now(),
     done_at       timestamptz,
     run_id        text,
-    primary key (shop_id, automation_id, event_id)
+    primary key (shop_id, event_id, automation_id)
 );
 create index work_waiting on work (shop_id, automation_id, subject, due_at) where done_at is null;
 create index work_due on work (due_at) where done_at is null;

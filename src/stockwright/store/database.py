@@ -1,0 +1,41 @@
+"""Connections: the pool that the whole process shares, and which errors mean what.
+
+The names here are what modules outside the store use instead of importing the driver.
+"""
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+
+Connection = AsyncConnection[TupleRow]
+Pool = AsyncConnectionPool[Connection]
+
+# The database is away, too slow or full: the same call may succeed later.
+Unreachable = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TooManyRequests, OSError)
+# The values themselves are refused: the same call will never succeed.
+Refused = (psycopg.DataError, psycopg.IntegrityError)
+# Two writers met; one was sent away and may try again at once.
+Collided = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+
+
+def pool(dsn: str, *, size: int, name: str, timeout_s: float = 10.0) -> Pool:
+    """A closed pool of at most `size` connections; open it with `async with`.
+
+    A connection that the server closed is replaced before it is lent. `timeout_s` limits the wait for one.
+    """
+    return AsyncConnectionPool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        timeout=timeout_s,
+        name=name,
+        open=False,
+        check=AsyncConnectionPool.check_connection,
+        kwargs={"application_name": f"stockwright {name}"},
+    )
+
+
+async def connect(dsn: str, *, name: str) -> Connection:
+    """One connection of its own, in autocommit mode: for session locks."""
+    return await AsyncConnection.connect(dsn, autocommit=True, application_name=f"stockwright {name}")

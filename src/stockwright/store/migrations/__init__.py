@@ -1,0 +1,87 @@
+"""Brings a database to the schema of this release: Alembic steps of plain SQL, under a lock.
+
+Alembic costs most of a second to import, so it is loaded inside the functions that need it. Names of
+tables and steps belong to `versions/`; nothing here knows them.
+"""
+
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from stockwright.model import StockwrightError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from sqlalchemy import Connection
+
+LOCK = 0x5357_0001  # pg_advisory_xact_lock: one process migrates, the others wait
+
+
+class SchemaError(StockwrightError):
+    """The database cannot be brought to this release's schema."""
+
+
+def head() -> str:
+    """The newest step of this release, e.g. "0003"; the steps are numbered in one line."""
+    return _steps()[-1]
+
+
+def _steps() -> list[str]:
+    names = (entry.name for entry in files(__name__).joinpath("versions").iterdir())
+    return sorted(name[1:5] for name in names if name.startswith("s") and name.endswith(".py"))
+
+
+def pending(dsn: str) -> list[str]:
+    """The steps that the database still lacks, oldest first.
+
+    Raises:
+        SchemaError: the database is newer than this release.
+    """
+    with psycopg.connect(dsn) as conn:
+        exists = conn.execute("select to_regclass('alembic_version')").fetchone()
+        row = (
+            conn.execute("select version_num from alembic_version").fetchone()
+            if exists and exists[0]
+            else None
+        )
+    return _after(row[0] if row else None)
+
+
+def _after(version: str | None) -> list[str]:
+    steps = _steps()
+    if version is None:
+        return steps
+    if version not in steps:
+        raise SchemaError(
+            f"The database is at schema step {version}, but this release knows only steps up to {steps[-1]}: "
+            "it was used by a newer Stockwright. Start that release, or restore a backup made before the upgrade."
+        )
+    return steps[steps.index(version) + 1 :]
+
+
+def migrate(dsn: str) -> None:
+    """Apply every pending step in one transaction; processes that start together wait for the first.
+
+    Raises:
+        SchemaError: the database is newer than this release.
+    """
+    if not pending(dsn):
+        return
+    from alembic import command
+    from sqlalchemy import NullPool, create_engine, text
+
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(dsn), poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        command.upgrade(_config(connection), "head")
+
+
+def _config(connection: "Connection") -> "Config":
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(files(__name__)))
+    attributes: dict[str, Any] = config.attributes
+    attributes["connection"] = connection
+    return config
