@@ -73,10 +73,9 @@ async def read(conn: AsyncConnection) -> Health:
 
 
 async def schema_version(conn: AsyncConnection) -> str | None:
-    """The newest migration step of the database.
-
-    Raises:
-        psycopg.errors.UndefinedTable: nothing was ever migrated.
-    """
+    """The newest migration step of the database; None when nothing was ever migrated."""
+    exists = await (await conn.execute(SQL.has_versions)).fetchone()
+    if not exists or not exists[0]:
+        return None
     row = await (await conn.execute(SQL.schema_version)).fetchone()
     return str(row[0]) if row else None

@@ -1,3 +1,6 @@
+-- has_versions: was this database ever migrated
+select to_regclass('alembic_version') is not null;
+
 -- schema_version: the newest migration step that was applied
 select version_num from alembic_version;
 

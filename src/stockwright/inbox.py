@@ -1,0 +1,323 @@
+"""The inbox: what arrives is checked, stored with its work in one commit, and only then answered.
+
+Holds the pure reading of a webhook and the group commit. Must not act on what a webhook says: it is a
+wake-up, its numbers are never trusted.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from time import monotonic
+from types import TracebackType
+from typing import NoReturn, Protocol, Self
+
+import structlog
+
+from stockwright.model import WHOLE_SHOP, EventId, JsonObject, NewEvent, ShopId, Source, gid
+from stockwright.shopify.signatures import webhook_header, webhook_is_genuine
+from stockwright.store import inbox as store
+from stockwright.store.database import Collided, Pool, Refused, Unreachable
+
+LOG = structlog.get_logger(__name__)
+
+_ID_LIMIT = 255  # characters of a delivery id, an event id or a topic
+
+
+# --- reading a webhook ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sender:
+    """A shop that may send webhooks, with the secrets that it may sign with (new and old)."""
+
+    shop_id: ShopId
+    secrets: Sequence[str]
+
+
+class FindSender(Protocol):
+    """Looks up an installed shop by its myshopify.com domain, lower case; None when there is none."""
+
+    async def __call__(self, domain: str, /) -> Sender | None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """A webhook that is not accepted, and not stored."""
+
+    status: int  # HTTP
+    message: str  # for the sender's log; says nothing about which shops exist
+
+
+UNKNOWN_SENDER = Rejection(
+    status=401, message="The signature does not fit: unknown shop, or signed with another secret."
+)
+
+
+def sender_domain(headers: Mapping[str, str]) -> str:
+    """The shop's domain as the headers name it, lower case; "" when they do not."""
+    return (webhook_header(headers, "Shop-Domain") or "").strip().lower()
+
+
+def read_webhook(
+    headers: Mapping[str, str], body: bytes, sender: Sender | None, *, event_id: EventId
+) -> NewEvent | Rejection:
+    """Check a delivery's signature over the raw bytes and read it.
+
+    A delivery without X-Shopify-Webhook-Id is accepted and never deduplicated: a repeated wake-up costs one
+    read, a dropped one would cost a change.
+    """
+    signature = webhook_header(headers, "Hmac-Sha256")
+    if sender is None or not webhook_is_genuine(body, signature, sender.secrets):
+        return UNKNOWN_SENDER
+    payload = _json_object(body)
+    if payload is None:
+        return Rejection(status=400, message="The body is not a JSON object.")
+    topic = (webhook_header(headers, "Topic") or "").strip().lower()
+    webhook_id = webhook_header(headers, "Webhook-Id") or None
+    shopify_event_id = webhook_header(headers, "Event-Id") or None
+    if not topic or max(map(len, (topic, webhook_id or "", shopify_event_id or ""))) > _ID_LIMIT:
+        return Rejection(
+            status=400, message="A header is missing or too long: topic, webhook id or event id."
+        )
+    return NewEvent(
+        shop_id=sender.shop_id,
+        event_id=event_id,
+        topic=f"shopify/{topic}",
+        payload=payload,
+        source=Source.SHOPIFY,
+        subject=subject_of(topic, payload),
+        webhook_id=webhook_id,
+        shopify_event_id=shopify_event_id,
+        triggered_at=_instant(webhook_header(headers, "Triggered-At")),
+    )
+
+
+def _json_object(body: bytes) -> JsonObject | None:
+    try:
+        value = json.loads(body, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _instant(text: str | None) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    if found is None:
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def subject_of(topic: str, payload: JsonObject) -> str:
+    """What a webhook is about: an inventory item or product gid where the topic says so, else the whole shop.
+
+    `topic` as in the header, e.g. inventory_levels/update. Ids may exceed 2**53.
+    """
+    match topic.partition("/")[0]:
+        case "inventory_levels":
+            return _gid("InventoryItem", payload.get("inventory_item_id"))
+        case "inventory_items":
+            return _gid("InventoryItem", payload.get("id"))
+        case "products":
+            return _gid("Product", payload.get("id"))
+        case _:
+            return WHOLE_SHOP
+
+
+def _gid(kind: str, number: object) -> str:
+    is_id = (isinstance(number, int) and number > 0) or (isinstance(number, str) and number.isdecimal())
+    return gid(kind, str(number)) if is_id and len(str(number)) <= 20 else WHOLE_SHOP
+
+
+class CachedSenders:
+    """Remembers senders, and domains that are none, for a few seconds; holds at most `limit` of them."""
+
+    def __init__(
+        self,
+        find: FindSender,
+        *,
+        keep_s: float = 5.0,
+        limit: int = 10_000,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._find = find
+        self._keep_s = keep_s
+        self._limit = limit
+        self._clock = clock
+        self._known: dict[str, tuple[float, Sender | None]] = {}
+
+    async def __call__(self, domain: str, /) -> Sender | None:
+        known = self._known.get(domain)
+        if known and known[0] > self._clock():
+            return known[1]
+        sender = await self._find(domain)
+        if len(self._known) >= self._limit:
+            self._known.clear()
+        self._known[domain] = (self._clock() + self._keep_s, sender)
+        return sender
+
+
+# --- storing -------------------------------------------------------------------------------------
+
+
+class Received(StrEnum):
+    """What became of an event."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"  # the same delivery was stored before
+    REFUSED = "refused"  # the database will never take these values
+    BUSY = "busy"  # too many wait already: send it again later
+    UNAVAILABLE = "unavailable"  # the database is away or slow: send it again later
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much the inbox takes on at a time."""
+
+    writers: int = 2
+    batch_rows: int = 100
+    queue_rows: int = 2000
+    answer_s: float = 2.0  # from the arrival of an event to its answer
+
+
+_Waiting = tuple[NewEvent, "asyncio.Future[Received]"]
+
+
+class Inbox:
+    """Stores events of many senders in shared transactions; answers each after its commit.
+
+    Use as `async with Inbox(pool) as inbox`; on leaving, what was accepted is stored first.
+    """
+
+    def __init__(self, pool: Pool, limits: Limits | None = None) -> None:
+        self._pool = pool
+        self._limits = limits or Limits()
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(self._limits.queue_rows)
+        self._writers: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._writers = [asyncio.create_task(self._write_for_ever()) for _ in range(self._limits.writers)]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            async with asyncio.timeout(self._limits.answer_s):
+                await self._queue.join()
+        except TimeoutError:
+            LOG.warning("the inbox stopped before everything was stored", waiting=self._queue.qsize())
+        for writer in self._writers:
+            writer.cancel()
+        await asyncio.gather(*self._writers, return_exceptions=True)
+
+    @property
+    def waiting(self) -> int:
+        """Events that wait to be stored."""
+        return self._queue.qsize()
+
+    async def receive(self, event: NewEvent) -> Received:
+        """Store one event; returns after the commit, or after `answer_s` with UNAVAILABLE.
+
+        An event whose answer came too late may have been stored all the same: its repetition is a duplicate.
+        """
+        answer: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
+        try:
+            self._queue.put_nowait((event, answer))
+        except asyncio.QueueFull:
+            return Received.BUSY
+        late = asyncio.get_running_loop().call_later(
+            self._limits.answer_s, _answer, answer, Received.UNAVAILABLE
+        )
+        try:
+            return await answer
+        finally:
+            late.cancel()
+
+    async def _write_for_ever(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            try:
+                self._fill(batch)
+                await self._write(batch)
+            except Exception:
+                LOG.exception("a batch of events could not be stored", events=len(batch))
+                _answer_all(batch, Received.UNAVAILABLE)
+            finally:
+                for _ in batch:
+                    self._queue.task_done()
+
+    def _fill(self, batch: list[_Waiting]) -> None:
+        while len(batch) < self._limits.batch_rows and not self._queue.empty():
+            batch.append(self._queue.get_nowait())
+
+    async def _write(self, batch: list[_Waiting]) -> None:
+        live = [waiting for waiting in batch if not waiting[1].done()]  # others were answered: too late
+        if not live:
+            return
+        try:
+            stored = await self._store([event for event, _ in live])
+        except (*Refused, ValueError) as error:
+            await self._write_singly(live, error)
+        except (*Unreachable, TimeoutError) as error:
+            self._turn_away(live, error)
+        else:
+            for (_, answer), is_new in zip(live, stored, strict=True):
+                _answer(answer, Received.STORED if is_new else Received.DUPLICATE)
+
+    async def _write_singly(self, batch: list[_Waiting], error: Exception) -> None:
+        """One event spoils the transaction of all: find it."""
+        if len(batch) == 1:
+            event, answer = batch[0]
+            LOG.error(
+                "an event was refused by the database",
+                topic=event.topic,
+                shop_id=event.shop_id,
+                error=str(error),
+            )
+            _answer(answer, Received.REFUSED)
+            return
+        for waiting in batch:
+            await self._write([waiting])
+
+    def _turn_away(self, batch: list[_Waiting], error: BaseException) -> None:
+        """The database is away: whoever waits now hears it at once, not after his own time-out."""
+        waiting = [*batch]
+        while not self._queue.empty():
+            waiting.append(self._queue.get_nowait())
+            self._queue.task_done()
+        LOG.error(
+            "events could not be stored: the database does not answer", events=len(waiting), error=str(error)
+        )
+        _answer_all(waiting, Received.UNAVAILABLE)
+
+    async def _store(self, events: Sequence[NewEvent]) -> list[bool]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(asyncio.timeout(self._limits.answer_s))
+            conn = await stack.enter_async_context(self._pool.connection(timeout=self._limits.answer_s / 2))
+            for _ in range(2):
+                try:
+                    return await store.receive(conn, events)
+                except Collided:
+                    await conn.rollback()
+            return await store.receive(conn, events)
+
+
+def _answer(answer: "asyncio.Future[Received]", received: Received) -> None:
+    if not answer.done():
+        answer.set_result(received)
+
+
+def _answer_all(batch: Sequence[_Waiting], received: Received) -> None:
+    for _, answer in batch:
+        _answer(answer, received)

@@ -1,0 +1,236 @@
+"""The settings: one typed table of names, defaults and meanings, read once when a command starts.
+
+Names are environment variables STOCKWRIGHT_* and DATABASE_URL, also read from a `.env` file; the environment
+wins. Nothing below this module reads the environment.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings.sources import read_env_file
+
+from stockwright.model import StockwrightError
+
+PREFIX = "STOCKWRIGHT_"
+TEST_PREFIX = "STOCKWRIGHT_TEST_"  # what the test suite tells itself
+DATABASE_URL = "DATABASE_URL"
+_MASK = "********"
+_MEGABYTE = 1_048_576
+
+
+class SettingsError(StockwrightError):
+    """A setting has an unknown name or a value that cannot be used."""
+
+
+class Settings(BaseModel):
+    """Every setting; the description of a field is its help."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, validate_default=True)
+
+    home: Path = Field(
+        default=Path("~/.stockwright"),
+        description="Folder for the embedded database, the secret key and backups.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL to use (postgresql://user:password@host/name). Empty: run our own under the home folder.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address that the web server listens on.")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="Port that the web server listens on; 0 takes any."
+    )
+    public_url: str | None = Field(
+        default=None,
+        description="Address under which Shopify and customers reach the web server, such as https://stock.example.com.",
+    )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description="Key that encrypts shop credentials at rest (44 characters). Empty: made once in the home folder.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severity that is logged."
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="Lines for people, or one JSON object per line."
+    )
+    worker_concurrency: int = Field(
+        default=20, ge=1, le=500, description="Runs that one worker process works on at the same time."
+    )
+    worker_pool_size: int = Field(
+        default=10,
+        ge=2,
+        le=500,
+        description="Database connections of one worker process, besides two of its own.",
+    )
+    web_pool_size: int = Field(
+        default=6,
+        ge=3,
+        le=500,
+        description="Database connections of one web process, the inbox writers among them.",
+    )
+    poll_interval_s: float = Field(
+        default=1.0, gt=0, le=60, description="How often a worker looks for work that became due by time."
+    )
+    stop_limit_s: float = Field(
+        default=20.0, ge=0, le=600, description="How long running work may go on after a request to stop."
+    )
+    silence_limit_s: float = Field(
+        default=30.0, ge=15, le=3600, description="A worker without a sign of life for this long is replaced."
+    )
+    sweep_every_s: float = Field(
+        default=30.0, ge=1, le=3600, description="How often work without a wake-up is looked for."
+    )
+    reconcile_every_s: float = Field(
+        default=600.0,
+        ge=30,
+        le=86_400,
+        description="How often every shared stock is read again, webhook or not.",
+    )
+    retry_limit: int = Field(
+        default=12, ge=1, le=100, description="Unexpected errors in a row after which a run is given up."
+    )
+    dead_time_s: float = Field(
+        default=120.0,
+        ge=0,
+        le=3600,
+        description="After this a request that was sent can no longer be applied.",
+    )
+    settle_window_s: float = Field(
+        default=30.0, ge=0, le=3600,
+        description="An unknown outcome is judged by levels only when they are read within this of the send.",
+    )  # fmt: skip
+    web_body_limit_bytes: int = Field(
+        default=5 * _MEGABYTE,
+        ge=1024,
+        le=100 * _MEGABYTE,
+        description="Largest request body that is accepted.",
+    )
+    inbox_writers: int = Field(
+        default=2,
+        ge=1,
+        le=8,
+        description="Transactions that store webhooks at the same time in one web process.",
+    )
+    inbox_batch_rows: int = Field(
+        default=100, ge=1, le=1000, description="Webhooks that one transaction stores at most."
+    )
+    inbox_queue_rows: int = Field(
+        default=2000,
+        ge=1,
+        le=100_000,
+        description="Webhooks that may wait to be stored; more are answered 503.",
+    )
+    inbox_limit_s: float = Field(
+        default=2.0, gt=0, le=4.5, description="A webhook that is not stored within this is answered 503."
+    )
+    keep_events_days: int = Field(default=30, ge=1, le=3650, description="Events are kept for this long.")
+    keep_runs_days: int = Field(
+        default=90, ge=1, le=3650, description="Runs, their effects and attempts are kept for this long."
+    )
+    keep_deliveries_days: int = Field(
+        default=7, ge=2, le=365, description="Repeated webhooks are recognised for this long."
+    )
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("public_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("https://", "http://")):
+            raise ValueError("must start with https:// (or http:// for a shop on this machine)")
+        return value.rstrip("/") if value else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingLine:
+    """One setting as `stockwright settings` shows it."""
+
+    name: str
+    value: str  # secrets masked, "" when unset
+    default: str
+    meaning: str
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return DATABASE_URL if field == "database_url" else PREFIX + field.upper()
+
+
+def load(environ: Mapping[str, str], *, env_file: Path | None = Path(".env")) -> Settings:
+    """Read the settings from an environment and, where that is silent, a `.env` file. Empty means unset.
+
+    Raises:
+        SettingsError: unknown names or unusable values; every one of them is in the message.
+    """
+    given = {**_from_file(env_file), **environ}
+    fields = {variable(field): field for field in Settings.model_fields}
+    problems = [_unknown(name, fields) for name in sorted(given) if _is_ours(name) and name not in fields]
+    values = {fields[name]: text for name, text in given.items() if name in fields and text != ""}
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems += [_unusable(dict(detail)) for detail in error.errors(include_url=False)]
+    else:
+        if not problems:
+            return settings
+    raise SettingsError("\n".join(problems))
+
+
+def _from_file(path: Path | None) -> dict[str, str]:
+    if path is None or not path.is_file():
+        return {}
+    return {name: value or "" for name, value in read_env_file(path, case_sensitive=True).items()}
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(PREFIX) and not name.startswith(TEST_PREFIX)
+
+
+def _unknown(name: str, known: Mapping[str, str]) -> str:
+    near = difflib.get_close_matches(name.removeprefix(PREFIX).lower(), known.values(), n=1)
+    hint = f"Did you mean {variable(near[0])}?" if near else "`stockwright settings` lists all settings."
+    return f"There is no setting {name}. {hint}"
+
+
+def _unusable(detail: dict[str, Any]) -> str:
+    field = str(detail["loc"][0])
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    shown = "" if _is_secret(Settings.model_fields[field]) else f" (it is {detail['input']!r})"
+    return f"{variable(field)} cannot be used{shown}: {message[:1].lower()}{message[1:]}."
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return "SecretStr" in str(field.annotation)
+
+
+def describe(settings: Settings) -> list[SettingLine]:
+    """Every setting with its value (secrets masked), default and meaning, in the table's order."""
+    return [
+        SettingLine(
+            name=variable(name),
+            value=_shown(getattr(settings, name)),
+            default=_shown(field.default),
+            meaning=field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case SecretStr():
+            return _MASK
+        case float():
+            return f"{value:g}"
+        case _:
+            return str(value)
