@@ -79,6 +79,10 @@ class EmbeddedPostgres:
     ) -> None:
         self.stop()
 
+    @property
+    def home(self) -> Path:
+        return self._home
+
     def start(self) -> Server:
         """Adopts the running server or starts one, and keeps it running until `stop`.
 

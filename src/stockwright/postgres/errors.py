@@ -1,5 +1,7 @@
 """The one exception of this package."""
 
+from stockwright.model import StockwrightError
 
-class PostgresError(Exception):
+
+class PostgresError(StockwrightError):
     """The embedded server cannot be had; the message says what is wrong, where, and what to do next."""
