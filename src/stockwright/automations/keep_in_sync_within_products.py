@@ -11,7 +11,7 @@ from pydantic import Field
 from stockwright.automations import places, shared_stock, stock_scan
 from stockwright.automations.contract import Claim, Facts, Names, Need, PagePlan, Plan, Situation, Tally
 from stockwright.automations.options import NameList, SharedStockOptions
-from stockwright.model import INVENTORY_UPDATE, ProductRead
+from stockwright.model import INVENTORY_UPDATE, ProductRead, ShopRead
 
 
 class Options(SharedStockOptions):
@@ -57,6 +57,10 @@ class KeepInSyncWithinProducts:
     def search(self, options: Options) -> str:
         """The product search that finds what is in scope; empty = all products."""
         return places.any_of("product_type", options.product_types)
+
+    def location_ids(self, options: Options, shop: ShopRead) -> frozenset[str]:
+        """The locations whose levels it may hold."""
+        return places.locations_of(places.places_named(shop, options.location_names))
 
     def needs(self, situation: Situation[Options]) -> Need:
         """What must be read for these events."""

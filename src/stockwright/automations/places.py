@@ -124,6 +124,11 @@ def as_one(places: Sequence[Place]) -> tuple[Place, ...]:
     return (Place(id=ALL_AS_ONE, name="all chosen locations", location_names=names),)
 
 
+def locations_of(places: Sequence[Place]) -> frozenset[str]:
+    """The gids of all locations of these places."""
+    return frozenset(id for place in places for id in place.location_names)
+
+
 # --- the levels of a product at a place ---------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from stockwright.automations import places, shared_stock, stock_scan
 from stockwright.automations.contract import Claim, Facts, Names, Need, PagePlan, Plan, Situation, Tally
 from stockwright.automations.options import NameList, SharedStockOptions
-from stockwright.model import INVENTORY_UPDATE, SET_CACHE, USER_TRIGGER, ProductRead
+from stockwright.model import INVENTORY_UPDATE, SET_CACHE, USER_TRIGGER, ProductRead, ShopRead
 
 CHOOSE_ONE = "You must choose to monitor products either by tags or types."
 NOT_BOTH = "Choose to monitor products either by tags or types, but not both."
@@ -86,6 +86,10 @@ class SyncAcrossVariants:
         found = places.any_of(field, values)
         return f"({found}) AND status:active" if options.only_active_products else found
 
+    def location_ids(self, options: Options, shop: ShopRead) -> frozenset[str]:
+        """The locations whose levels it may hold."""
+        return places.locations_of(_places(options, shop))
+
     def needs(self, situation: Situation[Options]) -> Need:
         """What must be read for these events."""
         return shared_stock.needs(self._sharing(situation), situation)
@@ -108,7 +112,7 @@ class SyncAcrossVariants:
         options = situation.options
         return places.Sharing(
             search=self.search(options),
-            places=_places(options, situation),
+            places=_places(options, situation.shop),
             out_of_scope=lambda product: _out_of_scope(options, product),
             policy=places.policy(situation.policy, options, options.unequal_at_start),
             adopt_by_event=True,
@@ -116,14 +120,14 @@ class SyncAcrossVariants:
         )
 
 
-def _places(options: Options, situation: Situation[Options]) -> tuple[places.Place, ...]:
+def _places(options: Options, shop: ShopRead) -> tuple[places.Place, ...]:
     match options.locations:
         case "default":
-            return places.default_place(situation.shop)
+            return places.default_place(shop)
         case "all":
-            return places.places_named(situation.shop, ())
+            return places.places_named(shop, ())
         case "named":
-            return places.places_named(situation.shop, options.location_names)
+            return places.places_named(shop, options.location_names)
 
 
 def _out_of_scope(options: Options, product: ProductRead) -> str:

@@ -202,11 +202,18 @@ async def find(conn: AsyncConnection, pool_id: str) -> PoolRow | None:
         return await cursor.fetchone()
 
 
-async def members(conn: AsyncConnection, shop_id: ShopId, pool_id: str) -> list[MemberRow]:
-    """The levels that a pool holds."""
-    async with conn.cursor(row_factory=class_row(MemberRow)) as cursor:
-        await cursor.execute(SQL.members_of_pool, {"shop_id": shop_id, "pool_id": pool_id})
-        return await cursor.fetchall()
+async def members_of(
+    conn: AsyncConnection, shop_id: ShopId, pool_ids: Sequence[str]
+) -> dict[str, list[MemberRow]]:
+    """The levels that each of these pools holds."""
+    held: dict[str, list[MemberRow]] = {}
+    if not pool_ids:
+        return held
+    cursor = await conn.execute(SQL.members_of_pools, {"shop_id": shop_id, "pool_ids": list(pool_ids)})
+    for pool_id, item_id, location_id, title, expected in await cursor.fetchall():
+        row = MemberRow(item_id=item_id, location_id=location_id, title=title, expected=expected)
+        held.setdefault(pool_id, []).append(row)
+    return held
 
 
 @dataclass(frozen=True, kw_only=True)

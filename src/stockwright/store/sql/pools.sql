@@ -88,10 +88,10 @@ from pools where pool_id = %(pool_id)s;
 -- count_members: how many levels a pool holds
 select count(*) from pool_members where shop_id = %(shop_id)s and pool_id = %(pool_id)s;
 
--- members_of_pool: the levels that a pool holds
-select item_id, location_id, title, expected from pool_members
-where shop_id = %(shop_id)s and pool_id = %(pool_id)s
-order by item_id, location_id
+-- members_of_pools: the levels that pools hold
+select pool_id, item_id, location_id, title, expected from pool_members
+where shop_id = %(shop_id)s and pool_id = any(%(pool_ids)s)
+order by pool_id, item_id, location_id
 limit 100000;
 
 -- count_pools: how many pools a shop has, and how many need a person

@@ -1,0 +1,109 @@
+"""A decision's whole input as JSON, so that it can be decided again and explained later.
+
+Version 1. Reading it back gives equal values, so the same code gives the same plan.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from stockwright.automations import kind_named
+from stockwright.automations.contract import Claim, Facts, Plan, PoolView, Situation
+from stockwright.ledger import wire
+from stockwright.ledger.state import MemberId, Policy
+from stockwright.model import Event, JsonObject, PoolId, ProductGid, ProductRead, ShopRead, StockwrightError
+
+VERSION = 1
+
+_EVENTS = TypeAdapter(tuple[Event, ...])
+_SHOP = TypeAdapter(ShopRead)
+_POLICY = TypeAdapter(Policy)
+_PRODUCT = TypeAdapter(ProductRead | None)
+_CLAIMS = TypeAdapter(tuple[Claim, ...])
+_TIME = TypeAdapter(Any)
+
+
+def record(situation: Situation[Any], facts: Facts) -> JsonObject:
+    """Everything that a decision was made from."""
+    return {
+        "version": VERSION,
+        "name": situation.name,
+        "subject": situation.subject,
+        "events": _EVENTS.dump_python(situation.events, mode="json"),
+        "options": situation.options.model_dump(mode="json"),
+        "shop": _SHOP.dump_python(situation.shop, mode="json"),
+        "policy": _POLICY.dump_python(situation.policy, mode="json"),
+        "pools": [_pool_to_json(pool) for pool in situation.pools],
+        "now": situation.now.isoformat(),
+        "nonce": situation.nonce,
+        "product": _PRODUCT.dump_python(facts.product, mode="json"),
+        "claims": _CLAIMS.dump_python(facts.claims, mode="json"),
+        "order_moves": None if facts.order_moves is None else _by_member(facts.order_moves),
+    }
+
+
+def decide_again(kind: str, recorded: JsonObject) -> Plan:
+    """The plan that today's code makes of a recorded input.
+
+    Raises:
+        StockwrightError: the record is of another version, or its kind or options exist no more.
+    """
+    if recorded.get("version") != VERSION:
+        raise StockwrightError(
+            f"This run was recorded in format {recorded.get('version')}; only {VERSION} can be read."
+        )
+    automation = kind_named(kind)
+    situation = _situation(automation.options.model_validate(recorded["options"]), recorded)
+    return automation.decide(situation, _facts(recorded))
+
+
+def _situation(options: Any, recorded: JsonObject) -> Situation[Any]:
+    return Situation(
+        name=recorded["name"],
+        subject=recorded["subject"],
+        events=_EVENTS.validate_python(recorded["events"]),
+        options=options,
+        shop=_SHOP.validate_python(recorded["shop"]),
+        policy=_POLICY.validate_python(recorded["policy"]),
+        pools=tuple(_pool_from_json(pool) for pool in recorded["pools"]),
+        now=wire.time_from_json(recorded["now"]),
+        nonce=recorded["nonce"],
+    )
+
+
+def _facts(recorded: JsonObject) -> Facts:
+    moves = recorded["order_moves"]
+    return Facts(
+        product=_PRODUCT.validate_python(recorded["product"]),
+        claims=_CLAIMS.validate_python(recorded["claims"]),
+        order_moves=None if moves is None else {MemberId(item, place): n for item, place, n in moves},
+    )
+
+
+def _pool_to_json(pool: PoolView) -> JsonObject:
+    return {
+        "pool_id": pool.pool_id,
+        "product_id": pool.product_id,
+        "place": pool.place,
+        "title": pool.title,
+        "titles": _by_member(pool.titles),
+        "state": wire.state_to_json(pool.state),
+        "wake_at": None if pool.wake_at is None else pool.wake_at.isoformat(),
+    }
+
+
+def _pool_from_json(pool: JsonObject) -> PoolView:
+    return PoolView(
+        pool_id=PoolId(pool["pool_id"]),
+        product_id=ProductGid(pool["product_id"]),
+        place=pool["place"],
+        title=pool["title"],
+        titles={MemberId(item, place): title for item, place, title in pool["titles"]},
+        state=wire.state_from_json(pool["state"]),
+        wake_at=None if pool["wake_at"] is None else wire.time_from_json(pool["wake_at"]),
+    )
+
+
+def _by_member(values: Mapping[MemberId, Any]) -> list[list[Any]]:
+    return [[id.item_id, id.location_id, value] for id, value in sorted(values.items())]

@@ -1,0 +1,47 @@
+"""What the steps are given by the composition root, and what they know of a shop besides its products."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from stockwright.ledger.state import Policy
+from stockwright.model import ShopId, ShopRead
+from stockwright.shopify.client import ShopifyClients
+from stockwright.store import shops
+from stockwright.store.database import Pool
+from stockwright.store.shops import Shop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deps:
+    """The world, as arguments."""
+
+    database: Pool
+    clients: ShopifyClients
+    clock: Callable[[], datetime]  # aware UTC
+    nonce: Callable[[], str]  # fresh and unguessable
+    policy: Policy  # what the settings say of shared stock; shops and automations refine it
+
+
+async def refresh_shop(deps: Deps, shop_id: ShopId) -> ShopRead:
+    """Read name, time zone, locations and scopes of a shop again, and store them."""
+    client = await deps.clients.for_shop(shop_id)
+    seen = await client.read_shop()
+    async with deps.database.connection() as conn:
+        await shops.save_shop_read(conn, shop_id, seen.shop, scopes=seen.scopes, read_at=deps.clock())
+    return seen.shop
+
+
+def shop_as_read(shop: Shop) -> ShopRead:
+    """What the last read of the shop showed."""
+    return ShopRead(
+        name=shop.name,
+        timezone=shop.timezone,
+        locations=shop.locations,
+        default_location_id=shop.default_location_id,
+    )
+
+
+def shop_policy(deps: Deps, shop: Shop) -> Policy:
+    """The settings of shared stock, with what this shop says of unknown outcomes."""
+    return replace(deps.policy, on_unknown="certain" if shop.on_unknown == "certain" else "settle")

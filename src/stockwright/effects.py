@@ -1,0 +1,179 @@
+"""The third step: perform each stored effect once, record the attempt, and tell the ledger the answer.
+
+It decides nothing: what an answer means for a pool is the protocol's word.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from stockwright.automations.contract import PoolChange, PoolView
+from stockwright.bookkeeping import Owner, load_pool, save_change
+from stockwright.deps import Deps, shop_policy
+from stockwright.ledger import protocol
+from stockwright.ledger.state import Intent, Next, Outcome, Policy, Reply, Step
+from stockwright.model import EffectId, JsonObject, Key, PoolId, RunId
+from stockwright.shopify.client import AdjustReply, AdjustRow
+from stockwright.store import keys, pools, runs, shops, wake
+from stockwright.store.database import Connection, Unreachable
+from stockwright.store.pools import PoolRow
+
+SEND_WITHIN = timedelta(seconds=20)
+"""A worker that slept longer than this after an intent was stored does not send it: far below the dead time."""
+_SENDS = 50  # of one effect: each is a pool's next 250 rows
+_RECORD_TRIES = 3
+_EFFECT_STATE = {Outcome.APPLIED: "done", Outcome.UNKNOWN: "unknown"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Performed:
+    """What is to be done after an effect."""
+
+    again: bool  # the shop must be read again at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sending:
+    """One correction on its way: which effect of which run sends which pool's intent."""
+
+    key: Key
+    run_id: RunId
+    effect_id: EffectId
+    pool_id: PoolId
+    intent_key: str
+
+
+async def correct(deps: Deps, sending: Sending) -> Performed:
+    """Send the open intent of a pool, step the pool by the answer, and go on while rows are left."""
+    for _ in range(_SENDS):
+        step = await _send_once(deps, sending)
+        if step is None:
+            return Performed(again=True)
+        intent = step.state.intent if step.state else None
+        if step.next is not Next.SEND or intent is None:
+            return Performed(again=step.next is Next.READ)
+        sending = replace(sending, intent_key=intent.key)
+    return Performed(again=True)
+
+
+async def _send_once(deps: Deps, sending: Sending) -> Step | None:
+    """One attempt; None when the correction was closed before it was sent."""
+    shop_id, effect_id = sending.key.shop_id, sending.effect_id
+    async with deps.database.connection() as conn, conn.transaction():
+        found = await load_pool(conn, sending.pool_id)
+        attempt = await runs.begin_attempt(conn, shop_id, effect_id, deps.clock())
+    intent = found[1].state.intent if found else None
+    if intent is None or intent.key != sending.intent_key or attempt is None:
+        await _void(deps, sending.key, effect_id)
+        return None
+    reply, requests = await _send(deps, sending, intent)
+    return await _record_surely(deps, sending, attempt, reply, requests)
+
+
+async def _void(deps: Deps, key: Key, effect_id: EffectId) -> None:
+    async with deps.database.connection() as conn, conn.transaction():
+        result = {"reason": "the correction was closed before it was sent"}
+        await runs.finish_effect(
+            conn, key.shop_id, effect_id, state="cancelled", result=result, at=deps.clock()
+        )
+
+
+async def _send(deps: Deps, sending: Sending, intent: Intent) -> tuple[Reply, int]:
+    now = deps.clock()
+    if now - intent.sent_at > SEND_WITHIN:
+        detail = "the worker was held up after storing the correction, so it did not send it"
+        return Reply(at=now, key=intent.key, outcome=Outcome.NOT_SENT, detail=detail), 0
+    client = await deps.clients.for_shop(sending.key.shop_id)
+    rows = [
+        AdjustRow(
+            item_id=row.member.item_id,
+            location_id=row.member.location_id,
+            delta=row.delta,
+            change_from=row.from_quantity,
+        )
+        for row in intent.rows
+    ]
+    reference = f"gid://stockwright/Pool/{sending.pool_id}"
+    answer = await client.adjust(key=intent.key, rows=rows, reference_uri=reference)
+    return _reply(deps, intent, answer), client.requests
+
+
+def _reply(deps: Deps, intent: Intent, answer: AdjustReply) -> Reply:
+    offenders = tuple(
+        intent.rows[index].member for index in answer.offending_rows if index < len(intent.rows)
+    )
+    return Reply(
+        at=deps.clock(),
+        key=intent.key,
+        outcome=Outcome(answer.outcome.value),
+        detail=answer.detail,
+        offenders=offenders,
+    )
+
+
+async def _record_surely(deps: Deps, sending: Sending, attempt: int, reply: Reply, requests: int) -> Step:
+    """Store the answer; an answer that cannot be stored leaves the intent open, to be settled as unknown."""
+    for left in reversed(range(_RECORD_TRIES)):
+        try:
+            return await _record(deps, sending, attempt, reply, requests)
+        except (pools.Conflict, *Unreachable):
+            if not left:
+                raise
+    raise AssertionError("the loop returns or raises")
+
+
+async def _record(deps: Deps, sending: Sending, attempt: int, reply: Reply, requests: int) -> Step:
+    """Attempt, effect, ledger and wake-up in one transaction."""
+    async with deps.database.connection() as conn, conn.transaction():
+        found = await load_pool(conn, sending.pool_id)
+        if found is None:
+            raise pools.Conflict(f"the pool {sending.pool_id} went while its correction was on the way")
+        row, view = found
+        change = _step(view, reply, await _policy(deps, conn, row))
+        owner = Owner(shop_id=row.shop_id, automation_id=row.automation_id)
+        now = deps.clock()
+        await save_change(conn, owner, change, run_id=sending.run_id, at=now)
+        await _close(conn, sending, attempt, reply, change.step, now)
+        await runs.add_requests(conn, row.shop_id, sending.run_id, requests)
+        await _wake_by(conn, sending.key, change.step.wake_at)
+    return change.step
+
+
+async def _policy(deps: Deps, conn: Connection, row: PoolRow) -> Policy:
+    shop = await shops.get(conn, row.shop_id)
+    return shop_policy(deps, shop) if shop else deps.policy
+
+
+async def _close(
+    conn: Connection, sending: Sending, attempt: int, reply: Reply, step: Step, now: datetime
+) -> None:
+    """Record the attempt; the effect stays pending only while more rows of it go out at once."""
+    shop_id, effect_id = sending.key.shop_id, sending.effect_id
+    detail: JsonObject = {"detail": reply.detail, "because": step.because}
+    await runs.end_attempt(
+        conn, shop_id, effect_id, attempt, outcome=reply.outcome.value, detail=detail, at=now
+    )
+    if step.next is not Next.SEND:
+        state = _EFFECT_STATE.get(reply.outcome, "failed")
+        await runs.finish_effect(conn, shop_id, effect_id, state=state, result=detail, at=now)
+
+
+async def _wake_by(conn: Connection, key: Key, at: datetime | None) -> None:
+    """Have the key run no later than `at`."""
+    if at is None:
+        return
+    waits = (await keys.state(conn, key)).wake_at
+    await keys.set_wake_at(conn, key, at if waits is None else min(at, waits))
+    await wake.wake_next(conn, key)
+
+
+def _step(view: PoolView, reply: Reply, policy: Policy) -> PoolChange:
+    step = protocol.step(view.state, reply, policy, pool_id=view.pool_id)
+    return PoolChange(
+        pool_id=view.pool_id,
+        product_id=view.product_id,
+        place=view.place,
+        title=view.title,
+        titles=view.titles,
+        step=step,
+        was_version=view.state.version,
+    )

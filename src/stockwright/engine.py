@@ -1,0 +1,308 @@
+"""The second step: take a key's events, gather facts, decide, and save plan, ledger and "done" together.
+
+It never writes to a shop: what is to be done is stored as effects. It does not import the inbox or the
+effects; they meet in the database.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from stockwright import scanning
+from stockwright.automations import recording
+from stockwright.automations.contract import Correct, Emit, Facts, NoRead, Plan, ReadProduct, Scan
+from stockwright.automations.places import NameNotFound
+from stockwright.bookkeeping import save_change
+from stockwright.deps import Deps, refresh_shop
+from stockwright.evidence import order_moves
+from stockwright.model import (
+    EffectId,
+    ItemGid,
+    JsonObject,
+    Key,
+    PoolId,
+    ProductGid,
+    RunId,
+    StockwrightError,
+)
+from stockwright.shopify.client import Priority, ShopifyClient
+from stockwright.shopify.errors import ShopifyError
+from stockwright.situations import (
+    Loaded,
+    claims_of_others,
+    emit,
+    load,
+    new_run,
+    remember_items,
+    settle_key,
+)
+from stockwright.store import items, keys, pools, runs
+from stockwright.store.database import Connection
+from stockwright.store.ids import new_id
+from stockwright.store.items import ItemRow
+from stockwright.store.runs import EffectRow, RunRow
+
+_CONFLICTS = 5  # decisions in a row that another writer may void before the key backs off
+_ITEM = "gid://shopify/InventoryItem/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction:
+    """A stored effect that sends the open intent of a pool."""
+
+    effect_id: EffectId
+    pool_id: PoolId
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """What one run leaves to be done now."""
+
+    run_id: RunId | None = None
+    corrections: tuple[Correction, ...] = ()
+    again: bool = False  # the shop must be read again at once
+
+
+async def run(deps: Deps, key: Key) -> Ran:
+    """Decide once for a key.
+
+    Raises:
+        ShopifyError: the shop could not be read; nothing was decided, the events still wait.
+        StockwrightError: other writers were faster again and again.
+    """
+    for _ in range(_CONFLICTS):
+        try:
+            return await _run(deps, key)
+        except pools.Conflict as conflict:
+            last = conflict
+    raise StockwrightError(f"Gave way to other writers {_CONFLICTS} times; will try again. The last: {last}.")
+
+
+async def _run(deps: Deps, key: Key) -> Ran:
+    loaded = await load(deps, key)
+    if loaded is None:
+        return Ran()
+    if key.subject.startswith(_ITEM):
+        return await _route_item(deps, loaded)
+    try:
+        need = loaded.automation.needs(loaded.situation)
+        if isinstance(need, Scan):
+            await scanning.scan(deps, loaded, need)
+            return Ran()
+        return await _decide_one(deps, loaded, need)
+    except NameNotFound as error:
+        return await _report_names(deps, loaded, error)
+    except ShopifyError as error:
+        await _save_failed_read(deps, loaded, error)
+        raise
+
+
+async def _decide_one(deps: Deps, loaded: Loaded, need: NoRead | ReadProduct) -> Ran:
+    loaded = loaded.at(deps.clock())
+    facts, requests = Facts(), 0
+    if isinstance(need, ReadProduct):
+        client = await deps.clients.for_shop(loaded.key.shop_id)
+        facts = await _gather(deps, client, loaded, need.product_id)
+        requests = client.requests
+    plan = loaded.automation.decide(loaded.situation, facts)
+    if not loaded.situation.events and not plan.changes and not plan.error:
+        return await _rest(deps, loaded)
+    return await _save(deps, loaded, facts, plan, requests)
+
+
+async def _rest(deps: Deps, loaded: Loaded) -> Ran:
+    """A wake-up that found nothing to do leaves no run."""
+    async with deps.database.connection() as conn, conn.transaction():
+        await settle_key(conn, loaded, None, _wake_at(loaded, Plan(because="")))
+    return Ran()
+
+
+# --- facts ----------------------------------------------------------------------------------------------
+
+
+async def _gather(deps: Deps, client: ShopifyClient, loaded: Loaded, product_id: ProductGid) -> Facts:
+    moves = await order_moves(client, loaded)
+    product = await client.read_product(product_id, item_ids=loaded.item_ids, priority=Priority.EVENT)
+    if moves is not None and moves != await order_moves(client, loaded):
+        moves = None  # an order came in between: this read proves nothing, the next one may
+    if product is None:
+        return Facts()
+    async with deps.database.connection() as conn:
+        claims = await claims_of_others(conn, loaded, [product])
+    return Facts(product=product, claims=claims, order_moves=moves)
+
+
+async def _route_item(deps: Deps, loaded: Loaded) -> Ran:
+    """An inventory item that we have not met: find its product, and hand the events over to that."""
+    client = await deps.clients.for_shop(loaded.key.shop_id)
+    owner = await client.find_product_of_item(ItemGid(loaded.key.subject))
+    now = deps.clock()
+    async with deps.database.connection() as conn, conn.transaction():
+        if owner is None:
+            because = "The inventory item belongs to no product (any more): nothing to do."
+            await _save_run(conn, deps, loaded, because=because, requests=client.requests)
+            return Ran()
+        item = ItemRow(item_id=ItemGid(loaded.key.subject), variant_id=owner.variant_id, title=owner.title)
+        await items.remember(conn, loaded.key.shop_id, owner.product_id, [item], now)
+        await keys.reroute(conn, loaded.key, loaded.event_ids, owner.product_id)
+        await keys.clear(conn, loaded.key, started_at=loaded.started_at)
+    return Ran()
+
+
+# --- saving ---------------------------------------------------------------------------------------------
+
+
+async def _save(deps: Deps, loaded: Loaded, facts: Facts, plan: Plan, requests: int) -> Ran:
+    now = deps.clock()
+    run_id = RunId(new_id("run", now))
+    async with deps.database.connection() as conn, conn.transaction():
+        if any(pool.state.intent is not None for pool in loaded.situation.pools):
+            await runs.orphan_corrections(conn, loaded.key, now, "the worker stopped before the answer came")
+        for change in sorted(plan.changes, key=lambda change: change.pool_id):
+            await save_change(conn, loaded.owner, change, run_id=run_id, at=now)
+        if facts.product is not None:
+            await remember_items(conn, loaded, facts.product, now)
+        await runs.save(conn, _run_row(deps, loaded, facts, plan, run_id, requests))
+        corrections = await _add_effects(conn, loaded, plan, run_id, now)
+        await settle_key(conn, loaded, run_id, _wake_at(loaded, plan))
+    return Ran(run_id=run_id, corrections=corrections, again=plan.again)
+
+
+def _wake_at(loaded: Loaded, plan: Plan) -> datetime | None:
+    """The earliest of what this plan waits for and what pools that it left alone wait for."""
+    stepped = {change.pool_id for change in plan.changes}
+    waits = [pool.wake_at for pool in loaded.situation.pools if pool.pool_id not in stepped]
+    return min((at for at in (plan.wake_at, *waits) if at is not None), default=None)
+
+
+def _run_row(deps: Deps, loaded: Loaded, facts: Facts, plan: Plan, run_id: RunId, requests: int) -> RunRow:
+    return new_run(
+        loaded,
+        run_id,
+        title=plan.title,
+        state="failed" if plan.error else "succeeded",
+        because=plan.because,
+        error=plan.error,
+        plan=_plan_to_json(plan),
+        input=recording.record(loaded.situation, facts),
+        requests=requests,
+        finished_at=deps.clock(),
+    )
+
+
+def _plan_to_json(plan: Plan) -> JsonObject:
+    return {
+        "version": 1,
+        "pools": [
+            {
+                "pool_id": change.pool_id,
+                "title": change.title,
+                "because": change.step.because,
+                "next": change.step.next.value,
+                "entries": [entry.kind for entry in change.step.entries],
+                "dissolve": change.dissolve,
+            }
+            for change in plan.changes
+        ],
+        "again": plan.again,
+        "wake_at": plan.wake_at.isoformat() if plan.wake_at else None,
+    }
+
+
+async def _add_effects(
+    conn: Connection, loaded: Loaded, plan: Plan, run_id: RunId, now: datetime
+) -> tuple[Correction, ...]:
+    corrections = []
+    for effect in plan.effects:
+        effect_id = EffectId(new_id("eff", now))
+        match effect:
+            case Correct(pool_id=pool_id, key=intent_key):
+                row = _correction_row(effect_id, plan, pool_id, intent_key, now)
+                corrections.append(Correction(effect_id=effect_id, pool_id=pool_id, key=intent_key))
+            case Emit(topic=topic):
+                event_id = await emit(conn, loaded, effect, now)
+                row = EffectRow(
+                    effect_id=effect_id,
+                    kind="emit",
+                    payload={"topic": topic},
+                    state="done",
+                    result={"event_id": event_id},
+                    created_at=now,
+                    finished_at=now,
+                )
+        await runs.add_effect(conn, loaded.key, run_id, row)
+    return tuple(corrections)
+
+
+def _correction_row(
+    effect_id: EffectId, plan: Plan, pool_id: PoolId, intent_key: str, now: datetime
+) -> EffectRow:
+    change = next(change for change in plan.changes if change.pool_id == pool_id)
+    intent = change.step.state.intent if change.step.state else None
+    rows = [
+        {
+            "level": change.titles.get(row.member, row.member.item_id),
+            "item_id": row.member.item_id,
+            "location_id": row.member.location_id,
+            "delta": row.delta,
+            "from": row.from_quantity,
+            "to": row.after,
+        }
+        for row in (intent.rows if intent else ())
+    ]
+    payload = {"pool_id": pool_id, "key": intent_key, "rows": rows}
+    return EffectRow(effect_id=effect_id, kind="correct", payload=payload, created_at=now)
+
+
+async def _save_run(
+    conn: Connection,
+    deps: Deps,
+    loaded: Loaded,
+    *,
+    because: str,
+    error: JsonObject | None = None,
+    requests: int = 0,
+) -> RunId:
+    run_id = RunId(new_id("run", deps.clock()))
+    row = new_run(
+        loaded,
+        run_id,
+        state="failed" if error else "succeeded",
+        because=because,
+        error=error,
+        requests=requests,
+        finished_at=deps.clock(),
+    )
+    await runs.save(conn, row)
+    await settle_key(conn, loaded, run_id, None)
+    return run_id
+
+
+async def _report_names(deps: Deps, loaded: Loaded, error: NameNotFound) -> Ran:
+    """Options name what the shop does not have: look at the shop once more, then tell the owner."""
+    shop = await refresh_shop(deps, loaded.key.shop_id)
+    if shop != loaded.situation.shop:
+        return Ran(again=True)
+    detail: JsonObject = {
+        "message": str(error),
+        "available_location_names": sorted(location.name for location in shop.locations),
+    }
+    async with deps.database.connection() as conn, conn.transaction():
+        await _save_run(
+            conn, deps, loaded, because="The options name what the shop does not have.", error=detail
+        )
+    return Ran()
+
+
+async def _save_failed_read(deps: Deps, loaded: Loaded, error: ShopifyError) -> None:
+    """The shop gave no answer: record the attempt; the events go on waiting for the next one."""
+    row = new_run(
+        loaded,
+        RunId(new_id("run", deps.clock())),
+        state="failed",
+        because="The shop could not be read, so nothing was decided. The events wait for the next try.",
+        error={"message": str(error), "code": error.code.value},
+        finished_at=deps.clock(),
+    )
+    async with deps.database.connection() as conn, conn.transaction():
+        await runs.save(conn, row)

@@ -1,0 +1,45 @@
+"""What orders and refunds say of a correction whose answer was lost, where the shop grants `read_orders`."""
+
+from collections.abc import Mapping
+
+from stockwright.ledger.state import Intent, MemberId
+from stockwright.model import ItemGid, LocationGid
+from stockwright.shopify.client import ShopifyClient
+from stockwright.situations import Loaded
+
+
+async def order_moves(client: ShopifyClient, loaded: Loaded) -> Mapping[MemberId, int] | None:
+    """Net movement per row of every correction in doubt since the read it was made from.
+
+    None when nothing is in doubt, the scope is missing, or some row's orders cannot be placed.
+    """
+    doubted = [pool.state.intent for pool in loaded.situation.pools if _in_doubt(pool.state.intent)]
+    if not doubted or "read_orders" not in loaded.shop.scopes:
+        return None
+    moves: dict[MemberId, int] = {}
+    for intent in doubted:
+        assert intent is not None
+        found = await _moves_of(client, intent)
+        if found is None:
+            return None
+        moves |= found
+    return moves
+
+
+def _in_doubt(intent: Intent | None) -> bool:
+    return intent is not None and intent.resend_at is None
+
+
+async def _moves_of(client: ShopifyClient, intent: Intent) -> dict[MemberId, int] | None:
+    moves: dict[MemberId, int] = {}
+    for location_id in sorted({row.member.location_id for row in intent.rows}):
+        item_ids = [
+            ItemGid(row.member.item_id) for row in intent.rows if row.member.location_id == location_id
+        ]
+        found = await client.order_moves(
+            item_ids, location_id=LocationGid(location_id), since=intent.opened_at
+        )
+        if found is None or any(item_id not in found for item_id in item_ids):
+            return None
+        moves |= {MemberId(item_id, location_id): found[item_id] for item_id in item_ids}
+    return moves

@@ -1,0 +1,250 @@
+"""Automations from outside: add, change, enable, disable, remove, import and export, each checked first.
+
+What is saved is whole: options parsed, every name found in the shop, no level claimed twice, topics routed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from stockwright.automations import kind_named
+from stockwright.automations.contract import Automation
+from stockwright.automations.options import read_options
+from stockwright.automations.places import check_locations
+from stockwright.deps import Deps, refresh_shop
+from stockwright.model import (
+    ENABLED,
+    USER_TRIGGER,
+    WHOLE_SHOP,
+    AutomationId,
+    EventId,
+    Json,
+    JsonObject,
+    NewEvent,
+    ShopId,
+    ShopRead,
+    Source,
+    StockwrightError,
+    parse_subscription,
+)
+from stockwright.shopify.client import ShopifyClient
+from stockwright.store import automations, inbox, keys
+from stockwright.store.automations import AutomationRow
+from stockwright.store.database import Connection
+from stockwright.store.ids import new_id
+
+EXPORT_FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """An automation as somebody wants it."""
+
+    kind: str
+    name: str
+    options: Mapping[str, Json]
+    topics: Sequence[str]
+    enabled: bool
+
+
+async def add(
+    deps: Deps,
+    shop_id: ShopId,
+    *,
+    kind: str,
+    options: Mapping[str, Json],
+    name: str = "",
+    topics: Sequence[str] = (),
+    enabled: bool = True,
+) -> AutomationRow:
+    """Install an automation, and let it look at the shop at once when it is enabled.
+
+    Raises:
+        StockwrightError: wrong options, names that the shop does not have, or levels that another one holds.
+    """
+    automation = kind_named(kind)
+    now = deps.clock()
+    row = AutomationRow(
+        shop_id=shop_id,
+        automation_id=AutomationId(new_id("aut", now)),
+        kind=kind,
+        name=name or automation.title,
+        options=dict(options),
+        topics=list(topics or automation.topics),
+        enabled=enabled,
+        created_at=now,
+        updated_at=now,
+    )
+    return await _save(deps, row, new=True)
+
+
+async def change(
+    deps: Deps,
+    row: AutomationRow,
+    *,
+    options: Mapping[str, Json] | None = None,
+    name: str | None = None,
+    topics: Sequence[str] | None = None,
+    enabled: bool | None = None,
+) -> AutomationRow:
+    """Save an automation with some things changed; what is not named stays.
+
+    Raises:
+        StockwrightError: as for `add`.
+    """
+    changed = replace(
+        row,
+        options=row.options if options is None else {**row.options, **options},
+        name=row.name if name is None else name,
+        topics=row.topics if topics is None else list(topics),
+        enabled=row.enabled if enabled is None else enabled,
+    )
+    return await _save(deps, changed, new=False)
+
+
+async def remove(deps: Deps, row: AutomationRow) -> None:
+    """Delete an automation with its pools; its runs and the journal stay."""
+    async with deps.database.connection() as conn, conn.transaction():
+        await automations.remove(conn, row.shop_id, row.automation_id)
+
+
+async def trigger(deps: Deps, row: AutomationRow, payload: JsonObject | None = None) -> EventId:
+    """The Run button: an event like any other.
+
+    Raises:
+        StockwrightError: the automation is disabled.
+    """
+    if not row.enabled:
+        raise StockwrightError(
+            f"{row.name!r} is disabled. Enable it first: stockwright automation enable {row.automation_id}"
+        )
+    async with deps.database.connection() as conn, conn.transaction():
+        return await _send(deps, conn, row, USER_TRIGGER, Source.PERSON, payload or {})
+
+
+async def _send(
+    deps: Deps, conn: Connection, row: AutomationRow, topic: str, source: Source, payload: JsonObject
+) -> EventId:
+    event_id = EventId(new_id("evt", deps.clock()))
+    event = NewEvent(
+        shop_id=row.shop_id,
+        event_id=event_id,
+        topic=topic,
+        payload=payload,
+        source=source,
+        subject=WHOLE_SHOP,
+        automation_id=row.automation_id,
+    )
+    await inbox.receive(conn, [event])
+    return event_id
+
+
+def export(row: AutomationRow) -> JsonObject:
+    """An automation as a file that `import` reads, in this shop or another."""
+    return {
+        "stockwright_automation": EXPORT_FORMAT,
+        "kind": row.kind,
+        "name": row.name,
+        "options": dict(row.options),
+        "topics": list(row.topics),
+    }
+
+
+async def import_one(deps: Deps, shop_id: ShopId, data: Json) -> AutomationRow:
+    """Install an exported automation, disabled.
+
+    Raises:
+        StockwrightError: the file is not an exported automation, or `add` refuses it.
+    """
+    if not isinstance(data, dict) or data.get("stockwright_automation") != EXPORT_FORMAT:
+        raise StockwrightError(
+            'This is not an exported automation: the key "stockwright_automation" with the value 1 is missing. '
+            "Make one with: stockwright automation export ID"
+        )
+    return await add(
+        deps,
+        shop_id,
+        kind=str(data.get("kind", "")),
+        options=data.get("options") or {},
+        name=str(data.get("name", "")),
+        topics=data.get("topics") or (),
+        enabled=False,
+    )
+
+
+# --- saving -----------------------------------------------------------------------------------------------
+
+
+async def _save(deps: Deps, row: AutomationRow, *, new: bool) -> AutomationRow:
+    automation = kind_named(row.kind)
+    options = read_options(automation.options, dict(row.options))
+    row = replace(row, options=options.model_dump(mode="json"))
+    topics = [parse_subscription(text) for text in row.topics]
+    await _check(deps, row, automation, options)
+    async with deps.database.connection() as conn, conn.transaction():
+        await automations.save(conn, row, new=new)
+        await automations.route(conn, row.shop_id, row.automation_id, topics if row.enabled else ())
+        if row.enabled:
+            await _send(deps, conn, row, ENABLED, Source.PERSON, {})
+        else:
+            await keys.cancel(conn, row.shop_id, row.automation_id)
+    return row
+
+
+async def _check(deps: Deps, row: AutomationRow, automation: Automation[Any], options: BaseModel) -> None:
+    """Names exist; nobody else holds the levels."""
+    shop = await refresh_shop(deps, row.shop_id)
+    client = await deps.clients.for_shop(row.shop_id)
+    names = automation.names(options)
+    check_locations(shop, names.locations)
+    if names.product_types:
+        _check_types(names.product_types, await client.list_product_types())
+    if automation.shares_stock and row.enabled:
+        async with deps.database.connection() as conn:
+            others = await automations.list_all(conn, row.shop_id)
+        await _check_overlap(client, shop, row, others)
+
+
+def _check_types(names: Iterable[str], existing: Sequence[str]) -> None:
+    known = {name.casefold() for name in existing}
+    missing = [name for name in names if name.casefold() not in known]
+    if missing:
+        raise StockwrightError(
+            f"No product has the type {', '.join(map(repr, missing))}. "
+            f"Product types of this shop: {', '.join(existing) or 'none'}."
+        )
+
+
+async def _check_overlap(
+    client: ShopifyClient, shop: ShopRead, row: AutomationRow, others: Sequence[AutomationRow]
+) -> None:
+    """A level belongs to one pool: refuse a second automation that would hold it too."""
+    for other in others:
+        if (
+            other.automation_id == row.automation_id
+            or not other.enabled
+            or not kind_named(other.kind).shares_stock
+        ):
+            continue
+        if not _locations(row, shop) & _locations(other, shop):
+            continue
+        search = " AND ".join(f"({text})" for text in (_search(row), _search(other)) if text)
+        both = await client.any_product_matching(search)
+        if both is not None:
+            raise StockwrightError(
+                f"{row.name!r} and {other.name!r} ({other.automation_id}) would both hold the stock of {both.title!r}. "
+                "A level belongs to one pool: choose other products or locations for one of them, "
+                f"or disable the other: stockwright automation disable {other.automation_id}"
+            )
+
+
+def _locations(row: AutomationRow, shop: ShopRead) -> frozenset[str]:
+    automation = kind_named(row.kind)
+    return automation.location_ids(read_options(automation.options, dict(row.options)), shop)
+
+
+def _search(row: AutomationRow) -> str:
+    automation = kind_named(row.kind)
+    return automation.search(read_options(automation.options, dict(row.options)))

@@ -1,0 +1,110 @@
+"""What an automation would do now, correction by correction, with nothing written anywhere."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from stockwright.automations import kind_named
+from stockwright.automations.contract import Facts, Plan, Situation
+from stockwright.automations.options import read_options
+from stockwright.bookkeeping import Owner, load_pools
+from stockwright.deps import Deps, refresh_shop, shop_policy
+from stockwright.model import PRODUCT_CHECK, Event, EventId, Json, Key, ProductRead, Source, StockwrightError
+from stockwright.shopify.client import Priority
+from stockwright.situations import Loaded, claims_of_others
+from stockwright.store import shops
+from stockwright.store.automations import AutomationRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Previewed:
+    """What would happen to one product."""
+
+    product_id: str
+    title: str
+    because: str
+    corrections: tuple[Json, ...]  # {"level", "from", "to"}
+    error: Json
+
+
+async def preview(deps: Deps, row: AutomationRow) -> AsyncIterator[Previewed]:
+    """Each product in scope with what would be done to it now.
+
+    Raises:
+        ShopifyError: the shop could not be read.
+        StockwrightError: the options name what the shop does not have.
+    """
+    loaded = await _loaded(deps, row)
+    client = await deps.clients.for_shop(row.shop_id)
+    after = None
+    while True:
+        page = await client.scan_products(
+            loaded.automation.search(loaded.situation.options), after=after, priority=Priority.SCAN
+        )
+        for product in page.products:
+            yield await _preview_one(deps, loaded, product)
+        after = page.cursor
+        if after is None:
+            return
+
+
+async def _loaded(deps: Deps, row: AutomationRow) -> Loaded:
+    read = await refresh_shop(deps, row.shop_id)
+    async with deps.database.connection() as conn:
+        shop = await shops.get(conn, row.shop_id)
+    if shop is None:
+        raise StockwrightError("The shop of this automation was removed.")
+    automation = kind_named(row.kind)
+    now = deps.clock()
+    situation: Situation[Any] = Situation(
+        name=row.name,
+        subject="",
+        events=(),
+        options=read_options(automation.options, dict(row.options)),
+        shop=read,
+        policy=shop_policy(deps, shop),
+        pools=(),
+        now=now,
+        nonce=deps.nonce(),
+    )
+    key = Key(shop_id=row.shop_id, automation_id=row.automation_id, subject="")
+    return Loaded(
+        key=key, automation=automation, row=row, shop=shop, item_ids=(), situation=situation, started_at=now
+    )
+
+
+async def _preview_one(deps: Deps, loaded: Loaded, product: ProductRead) -> Previewed:
+    now = deps.clock()
+    owner = Owner(shop_id=loaded.key.shop_id, automation_id=loaded.key.automation_id)
+    async with deps.database.connection() as conn:
+        pools = await load_pools(conn, owner, [product.id])
+        claims = await claims_of_others(conn, loaded, [product])
+    check = Event(
+        event_id=EventId("preview"), topic=PRODUCT_CHECK, payload={}, source=Source.PERSON, received_at=now
+    )
+    situation = replace(loaded.situation, subject=product.id, events=(check,), pools=pools, now=now)
+    plan = loaded.automation.decide(situation, Facts(product=product, claims=claims))
+    return Previewed(
+        product_id=product.id,
+        title=product.title,
+        because=plan.because,
+        corrections=tuple(_corrections(plan)),
+        error=plan.error,
+    )
+
+
+def _corrections(plan: Plan) -> list[Json]:
+    found: list[Json] = []
+    for change in plan.changes:
+        intent = change.step.state.intent if change.step.state else None
+        if intent is None or change.dissolve:
+            continue
+        found += [
+            {
+                "level": change.titles.get(row.member, row.member.item_id),
+                "from": row.from_quantity,
+                "to": row.after,
+            }
+            for row in intent.rows
+        ]
+    return found

@@ -1,0 +1,221 @@
+"""What a run starts from: the automation, its shop, the waiting events and the pools, in one read.
+
+And how a run ends: events done, wake-up times set, in the caller's transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from stockwright.automations import kind_named
+from stockwright.automations.contract import Automation, Claim, Emit, PoolView, Situation
+from stockwright.automations.options import read_options
+from stockwright.bookkeeping import Owner, load_pools
+from stockwright.deps import Deps, shop_as_read, shop_policy
+from stockwright.ledger.state import MemberId
+from stockwright.model import (
+    PRODUCT_CHECK,
+    WHOLE_SHOP,
+    EventId,
+    ItemGid,
+    JsonObject,
+    Key,
+    NewEvent,
+    ProductGid,
+    ProductRead,
+    RunId,
+    Source,
+)
+from stockwright.store import automations, inbox, items, keys, pools, runs, shops, wake
+from stockwright.store.automations import AutomationRow
+from stockwright.store.database import Connection
+from stockwright.store.ids import new_id
+from stockwright.store.items import ItemRow
+from stockwright.store.runs import RunRow
+from stockwright.store.shops import Shop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A key's situation, with what the engine needs besides."""
+
+    key: Key
+    automation: Automation[Any]
+    row: AutomationRow
+    shop: Shop
+    item_ids: tuple[ItemGid, ...]  # items that the product had when it was last read
+    situation: Situation[Any]
+    started_at: datetime
+
+    @property
+    def owner(self) -> Owner:
+        """Whose pools the run may touch."""
+        return Owner(shop_id=self.key.shop_id, automation_id=self.key.automation_id)
+
+    @property
+    def event_ids(self) -> list[EventId]:
+        """The events that this run answers."""
+        return [event.event_id for event in self.situation.events]
+
+    def at(self, now: datetime) -> "Loaded":
+        """The same at a later moment: just before a read, so that waits are counted from it."""
+        return replace(self, situation=replace(self.situation, now=now))
+
+    def with_pools(self, views: Sequence[PoolView]) -> "Loaded":
+        """The same with these pools: a scan looks at other products on each page."""
+        return replace(self, situation=replace(self.situation, pools=tuple(views)))
+
+
+async def load(deps: Deps, key: Key) -> Loaded | None:
+    """Everything known before the shop is read; None when the key's work is void (and was dropped)."""
+    now = deps.clock()
+    async with deps.database.connection() as conn, conn.transaction():
+        row = await automations.get(conn, key.shop_id, key.automation_id)
+        shop = await shops.get(conn, key.shop_id)
+        if row is None or shop is None:
+            await keys.cancel(conn, key.shop_id, key.automation_id)
+            return None
+        void = _why_void(row, shop)
+        if void:
+            await _cancel(conn, key, row, now, void)
+            return None
+        return await _loaded(deps, conn, key, row, shop, now)
+
+
+def _why_void(row: AutomationRow, shop: Shop) -> str:
+    if not row.enabled:
+        return f"The automation {row.name!r} is disabled."
+    if shop.status != "active":
+        return f"The shop {shop.domain} is {shop.status}: {shop.status_reason or 'no reason was recorded'}"
+    return ""
+
+
+async def _cancel(conn: Connection, key: Key, row: AutomationRow, now: datetime, why: str) -> None:
+    waiting = await keys.pending(conn, key, now)
+    if waiting:
+        run = _run_row(key, row, new_id("run", now), now, state="cancelled", because=why)
+        await runs.save(conn, run)
+        await keys.finish(conn, key, [event.event_id for event in waiting], run.run_id)
+    await keys.clear(conn, key, started_at=now)
+    await wake.wake_next(conn, key)
+
+
+async def _loaded(
+    deps: Deps, conn: Connection, key: Key, row: AutomationRow, shop: Shop, now: datetime
+) -> Loaded:
+    automation = kind_named(row.kind)
+    owner = Owner(shop_id=key.shop_id, automation_id=key.automation_id)
+    of_product = key.subject != WHOLE_SHOP
+    views = await load_pools(conn, owner, [key.subject]) if of_product else ()
+    known = await items.of_product(conn, key.shop_id, key.subject) if of_product else []
+    events = await keys.pending(conn, key, now)
+    situation = Situation(
+        name=row.name,
+        subject=key.subject,
+        events=tuple(events),
+        options=read_options(automation.options, dict(row.options)),
+        shop=shop_as_read(shop),
+        policy=shop_policy(deps, shop),
+        pools=views,
+        now=now,
+        nonce=deps.nonce(),
+    )
+    return Loaded(
+        key=key,
+        automation=automation,
+        row=row,
+        shop=shop,
+        item_ids=tuple(item.item_id for item in known),
+        situation=situation,
+        started_at=now,
+    )
+
+
+async def claims_of_others(
+    conn: Connection, loaded: Loaded, products: Iterable[ProductRead]
+) -> tuple[Claim, ...]:
+    """Levels of these products that pools of other automations hold."""
+    item_ids = sorted({variant.item_id for product in products for variant in product.variants})
+    rows = await pools.claims(conn, loaded.key.shop_id, item_ids)
+    return tuple(
+        Claim(member=MemberId(row.item_id, row.location_id), automation_name=row.automation_name)
+        for row in rows
+        if row.automation_id != loaded.key.automation_id
+    )
+
+
+# --- how a run ends ---------------------------------------------------------------------------------------
+
+
+def new_run(loaded: Loaded, run_id: RunId, **values: Any) -> RunRow:
+    """The row of a run of this key, started when its situation was loaded."""
+    return _run_row(loaded.key, loaded.row, run_id, loaded.started_at, **values)
+
+
+def _run_row(key: Key, row: AutomationRow, run_id: Any, started_at: datetime, **values: Any) -> RunRow:
+    return RunRow(
+        shop_id=key.shop_id,
+        run_id=RunId(run_id),
+        automation_id=key.automation_id,
+        kind=row.kind,
+        subject=key.subject,
+        started_at=started_at,
+        **{"title": "", "finished_at": started_at, **values},
+    )
+
+
+async def remember_items(conn: Connection, loaded: Loaded, product: ProductRead, at: datetime) -> None:
+    """Store which items the product has, for routing."""
+    found = [
+        ItemRow(item_id=variant.item_id, variant_id=variant.id, title=variant.title)
+        for variant in {variant.item_id: variant for variant in product.variants}.values()
+    ]
+    await items.remember(conn, loaded.key.shop_id, product.id, found, at)
+
+
+async def settle_key(
+    conn: Connection, loaded: Loaded, run_id: RunId | None, wake_at: datetime | None
+) -> None:
+    """Mark the events done and set when the key runs next. Jobs are the last locks of a transaction."""
+    if loaded.event_ids:
+        await keys.finish(conn, loaded.key, loaded.event_ids, run_id)
+    await keys.clear(conn, loaded.key, started_at=loaded.started_at)
+    if wake_at is not None:
+        await keys.set_wake_at(conn, loaded.key, wake_at)
+    await wake.wake_next(conn, loaded.key)
+
+
+async def emit(conn: Connection, loaded: Loaded, effect: Emit, at: datetime) -> EventId:
+    """Put a custom event of this automation into the inbox, for itself."""
+    event_id = EventId(new_id("evt", at))
+    event = NewEvent(
+        shop_id=loaded.key.shop_id,
+        event_id=event_id,
+        topic=effect.topic,
+        payload=effect.payload,
+        source=Source.AUTOMATION,
+        automation_id=loaded.key.automation_id,
+    )
+    await inbox.receive(conn, [event])
+    return event_id
+
+
+async def wake_products(
+    conn: Connection, loaded: Loaded, products: Sequence[ProductGid], reason: JsonObject, at: datetime
+) -> None:
+    """Have these products looked at one by one, each under its own key."""
+    events = [
+        NewEvent(
+            shop_id=loaded.key.shop_id,
+            event_id=EventId(new_id("evt", at)),
+            topic=PRODUCT_CHECK,
+            payload=reason,
+            source=Source.SWEEP,
+            subject=product_id,
+            automation_id=loaded.key.automation_id,
+        )
+        for product_id in dict.fromkeys(products)
+    ]
+    if events:
+        await inbox.receive(conn, events)
