@@ -1,0 +1,77 @@
+"""What becomes of a key whose run ended in an unexpected error, or together with its worker.
+
+The job engine's own retry is not used: with a queueing lock it wedges the key (docs/decisions/0011).
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from stockwright.model import Key
+from stockwright.store import keys, wake
+from stockwright.store.database import Connection, Pool
+
+LOG = structlog.get_logger(__name__)
+
+FIRST_DELAY_S = 10.0
+LONGEST_DELAY_S = 900.0
+_TEXT_LIMIT = 2000
+
+
+def retry_delay_s(failures: int, *, spread: float) -> float:
+    """The pause after the nth failure in a row: 10 s doubling up to 15 min; `spread` 0..1 makes it ±25 %."""
+    return min(FIRST_DELAY_S * 2.0 ** min(failures - 1, 20), LONGEST_DELAY_S) * (0.75 + spread / 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failures:
+    """Counts failures of keys and wakes them again, later each time, up to a limit."""
+
+    pool: Pool
+    now: Callable[[], datetime]
+    limit: int  # failures in a row after which the due work is closed
+    spread: Callable[[], float] = random.random
+
+    async def record(self, key: Key, error: BaseException) -> None:
+        """After a run that raised: try again after a pause."""
+        async with self.pool.connection() as conn:
+            await self._count(conn, key, _text(error), first_pause_s=FIRST_DELAY_S)
+
+    async def record_crash(self, conn: Connection, key: Key) -> None:
+        """After a worker died with the run: try again at once, then after pauses; in the caller's transaction."""
+        await self._count(conn, key, "The worker ended in the middle of this run.", first_pause_s=0.0)
+
+    async def forget(self, key: Key, *, started_at: datetime) -> None:
+        """After a run that went well."""
+        async with self.pool.connection() as conn:
+            if await keys.clear(conn, key, started_at=started_at):
+                await wake.wake_next(conn, key)
+
+    async def _count(self, conn: Connection, key: Key, error: str, *, first_pause_s: float) -> None:
+        failures = (await keys.state(conn, key)).failures + 1
+        if failures >= self.limit:
+            await self._give_up(conn, key, failures, error)
+            return
+        pause_s = retry_delay_s(failures, spread=self.spread()) if failures > 1 or first_pause_s else 0.0
+        next_at = self.now() + timedelta(seconds=pause_s)
+        await keys.record_failure(conn, key, error=error, next_at=next_at)
+        await wake.wake(conn, [(key, next_at if pause_s else None)])
+        LOG.warning(
+            "a run failed and will be tried again", key=key.lock, failures=failures, pause_s=round(pause_s)
+        )
+
+    async def _give_up(self, conn: Connection, key: Key, failures: int, error: str) -> None:
+        await keys.give_up(conn, key, error=f"Given up after {failures} failures in a row. The last: {error}")
+        await wake.wake_next(conn, key)
+        LOG.error(
+            "a run failed too often and was given up; the next event or schedule starts afresh",
+            key=key.lock,
+            failures=failures,
+        )
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:_TEXT_LIMIT].replace("\0", "")
