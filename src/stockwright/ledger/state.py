@@ -12,6 +12,10 @@ from enum import StrEnum
 from typing import Literal
 
 
+class LedgerError(Exception):
+    """An identity of the ledger is broken: a defect or a damaged journal, never a state of the shop."""
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class MemberId:
     """One level: an inventory item at a location. Never a variant: several may share an item."""
@@ -57,7 +61,9 @@ class FirstRead:
     """The read made at once after a failure whose outcome is unknown."""
 
     at: datetime
-    all_at_after_value: bool  # every row stood exactly at its after-value, stamped not before the send
+    all_at_after_value: bool
+    """Every row stood exactly at its after-value, stamped after the row and not before the send; the read
+    fell within `settle_window_s` of the send; and no order that we know of moved any of the rows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +77,16 @@ class Intent:
     attempts: int = 0  # answers received so far that kept the intent open (throttled, in progress)
     unknown_since: datetime | None = None  # set when an answer was lost
     first_read: FirstRead | None = None
+    resend_at: datetime | None = None  # asked to wait: nothing is on its way, not to be sent before this
+    doubted: bool = False  # Shopify said "in progress": from now on a refusal proves nothing
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Closed:
+    """The intent that was closed last, kept to notice an answer that contradicts how it was closed."""
+
+    key: str
+    applied: bool
 
 
 class FreezeCode(StrEnum):
@@ -90,6 +106,15 @@ class Frozen:
     code: FreezeCode
     reason: str  # for a person: what happened, to which levels, both hypotheses with numbers
     since: datetime
+    levels: Mapping[MemberId, int] = field(default_factory=dict)  # last read while a correction is in doubt
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exclusion:
+    """A level that Shopify refused to correct. It does not join again before `until`."""
+
+    reason: str
+    until: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +140,9 @@ class PoolState:
     raise_wait: RaiseWait | None = None
     stale_streak: int = 0  # stale answers in a row; an alarm at 5
     assumed: int = 0  # outcomes booked by rule instead of proof, still to be reviewed
+    failed_streak: int = 0  # corrections in a row that could not be sent or were given up; sets the pause
+    excluded: Mapping[MemberId, Exclusion] = field(default_factory=dict)
+    closed: Closed | None = None
 
     @property
     def stock(self) -> int:
@@ -140,13 +168,13 @@ class Seen:
 class Observation:
     """One complete read of a pool's levels: every level in scope, members or not."""
 
-    at: datetime
+    at: datetime  # when the read was asked for, not when its answer came: waits are counted from it
     seen: tuple[Seen, ...]
     key: str  # a fresh random key, used if this observation opens an intent
     changed: frozenset[MemberId] = frozenset()  # members that events named as changed (used at adoption)
     order_moves: Mapping[MemberId, int] | None = None
-    """Net movement per intent row by orders and refunds since the read that opened the intent;
-    None when the shop grants no `read_orders` or no intent is in doubt."""
+    """Net movement per intent row by orders and refunds since the read that opened the intent; a row that
+    is left out was moved by none. None when orders cannot be read completely or no intent is in doubt."""
 
 
 class Outcome(StrEnum):

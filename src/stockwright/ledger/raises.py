@@ -1,0 +1,121 @@
+"""Movements in one read: falls are accepted at once, rises settle, an equal rise of all may count once.
+
+A fall can oversell, so it never waits. A bulk edit reaches us in pieces, so rises wait until the set of
+risen levels has been quiet for `raise_settle_s`, at most three times as long. Nothing here writes stock.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from stockwright.ledger.arithmetic import restock
+from stockwright.ledger.draft import Draft, short
+from stockwright.ledger.state import LedgerError, MemberId, Policy, PoolState, RaiseWait, Seen
+from stockwright.ledger.wire import (
+    Json,
+    levels_to_json,
+    member_id_to_json,
+    optional_time_to_json,
+    time_to_json,
+)
+
+LONGEST_WAIT = 3
+"""Times `raise_settle_s` after which rises are accepted although levels keep changing."""
+
+Levels = Mapping[MemberId, int]
+
+
+def accept_movements(draft: Draft, seen: Mapping[MemberId, Seen], policy: Policy) -> None:
+    """Fold what others moved into the pool. Every member must stand in `seen` with a level."""
+    moved = _movements(draft.pool, seen)
+    risen = {id: level_of(seen[id]) for id, by in moved.items() if by > 0}
+    if risen and not _settled(draft.pool.raise_wait, risen, at=draft.at, policy=policy):
+        _book(draft, {id: by for id, by in moved.items() if by < 0}, seen, surplus=0)
+        _keep_waiting(draft, risen)
+    else:
+        _book(draft, moved, seen, surplus=_surplus(draft, moved, policy))
+        _clear_wait(draft, accepted=bool(risen))
+    _note_stamps(draft, seen)
+
+
+def due_at(wait: RaiseWait, policy: Policy) -> datetime:
+    """When the rises are accepted if nothing changes any more."""
+    settle = timedelta(seconds=policy.raise_settle_s)
+    return min(wait.changed_at + settle, wait.since + LONGEST_WAIT * settle)
+
+
+def level_of(seen: Seen) -> int:
+    if seen.available is None:
+        raise LedgerError(f"{seen.id} has no level and cannot be counted")
+    return seen.available
+
+
+def _movements(pool: PoolState, seen: Mapping[MemberId, Seen]) -> dict[MemberId, int]:
+    moved = {id: level_of(seen[id]) - member.expected for id, member in sorted(pool.members.items())}
+    return {id: by for id, by in moved.items() if by}
+
+
+def _settled(wait: RaiseWait | None, risen: Levels, *, at: datetime, policy: Policy) -> bool:
+    if policy.raise_settle_s <= 0:
+        return True
+    if wait is None:
+        return False
+    settle = timedelta(seconds=policy.raise_settle_s)
+    quiet = wait.levels == risen and at >= wait.changed_at + settle
+    return quiet or at >= wait.since + LONGEST_WAIT * settle
+
+
+def _keep_waiting(draft: Draft, risen: Levels) -> None:
+    wait = draft.pool.raise_wait
+    if wait is not None and wait.levels == risen:
+        return
+    since = draft.at if wait is None else wait.since
+    draft.write("raise_seen", since=time_to_json(since), levels=levels_to_json(risen))
+
+
+def _clear_wait(draft: Draft, *, accepted: bool) -> None:
+    if draft.pool.raise_wait is not None:
+        draft.write("raise_cleared", accepted=accepted)
+
+
+def _surplus(draft: Draft, moved: Levels, policy: Policy) -> int:
+    """Base units to take off again because every member shows the same one restock."""
+    pool = draft.pool
+    risen = {id: by for id, by in moved.items() if by > 0}
+    if policy.bulk_raise != "once" or len(risen) < 2 or len(risen) < len(pool.members):
+        return 0
+    units = restock(pool, risen)
+    if units is None:
+        return 0
+    draft.note(f"All {len(risen)} levels rose together: counted once, as a restock of {units}.")
+    return sum(pool.members[id].units * by for id, by in risen.items()) - units
+
+
+def _book(draft: Draft, moved: Levels, seen: Mapping[MemberId, Seen], *, surplus: int) -> None:
+    if not moved:
+        return
+    pool = draft.pool
+    stock = pool.stock + sum(pool.members[id].units * by for id, by in moved.items()) - surplus
+    moves = [_move(pool.members[id].expected, by, seen[id]) for id, by in moved.items()]
+    told = ", ".join(f"{short(id)} {pool.members[id].expected} -> {level_of(seen[id])}" for id in moved)
+    draft.write("observed", moves=moves, surplus=surplus, stock=stock)
+    draft.note(f"Moved by others: {told}.")
+
+
+def _move(expected: int, by: int, seen: Seen) -> Json:
+    return {
+        "member": member_id_to_json(seen.id),
+        "from": expected,
+        "to": expected + by,
+        "stamp": optional_time_to_json(seen.stamp),
+    }
+
+
+def _note_stamps(draft: Draft, seen: Mapping[MemberId, Seen]) -> None:
+    """A newer stamp on an unmoved level is remembered: an older one later is a read that lags."""
+    stamps: list[Json] = []
+    for id, member in sorted(draft.pool.members.items()):
+        stamp = seen[id].stamp
+        if stamp is not None and (member.stamp is None or stamp > member.stamp):
+            stamps.append({"member": member_id_to_json(id), "stamp": time_to_json(stamp)})
+    if stamps:
+        draft.write("stamped", stamps=stamps)
