@@ -1,0 +1,296 @@
+"""Reads of products with all variants and levels: complete, or an error; never silently cut.
+
+One request for a usual product. Larger ones are paged up to a written limit.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from stockwright.model import (
+    ItemGid,
+    JsonObject,
+    LevelRead,
+    ProductGid,
+    ProductRead,
+    VariantGid,
+    gid_number,
+)
+from stockwright.shopify.budget import Priority
+from stockwright.shopify.calls import Caller
+from stockwright.shopify.errors import ErrorCode, ShopifyError
+from stockwright.shopify.operations import operation
+from stockwright.shopify.sizes import MAX_PAGE, Sizes, page_for
+from stockwright.shopify.wire import (
+    ItemLevels,
+    Node,
+    ProductHead,
+    VariantHead,
+    item_levels,
+    next_cursor,
+    product_head,
+    variant_head,
+)
+
+MAX_REQUESTS_PER_PRODUCT = 100
+MAX_ROWS_PER_REQUEST = 10_000  # levels asked for in one request
+NEW_PRODUCT_VARIANTS = 50
+SCAN_SIZES = {"products": 50, "variants": 20, "levels": 10}
+MAX_WALK = (
+    20_000  # Shopify ends a cursor walk at 25,000 objects; then the walk starts anew behind the last id
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductPage:
+    """One page of a scan; `after` leads on, None at the end; `total` on the first page only."""
+
+    products: tuple[ProductRead, ...]
+    after: str | None
+    total: int | None
+
+
+class Assembly:
+    """A product while its pages come in."""
+
+    def __init__(self, head: ProductHead) -> None:
+        self.head = head
+        self.after: str | None = None  # cursor of the next page of variants
+        self.variants: dict[VariantGid, VariantHead] = {}
+        self.items: dict[ItemGid, ItemLevels] = {}
+
+    def add_variants(self, connection: Node) -> None:
+        """Take a page of `product.variants`; levels too when the page has them."""
+        for node in connection.children("nodes"):
+            variant = variant_head(node)
+            self.variants[variant.id] = variant
+            if node.child("inventoryItem").has("inventoryLevels"):
+                self.add_items([item_levels(node.child("inventoryItem"))])
+        self.after = next_cursor(connection)
+
+    def add_items(self, items: Sequence[ItemLevels]) -> None:
+        """Take first pages of items' levels."""
+        self.items.update({item.item_id: item for item in items})
+
+    def add_levels(self, page: ItemLevels) -> None:
+        """Take a further page of one item's levels."""
+        before = {level.location_id: level for level in self.items[page.item_id].levels}
+        merged = {**before, **{level.location_id: level for level in page.levels}}
+        self.items[page.item_id] = replace(page, levels=tuple(merged.values()))
+
+    def missing_items(self) -> list[ItemGid]:
+        """Items of the variants seen so far whose levels are not read."""
+        wanted = dict.fromkeys(variant.item_id for variant in self.variants.values())
+        return [item_id for item_id in wanted if item_id not in self.items]
+
+    def cut_items(self) -> list[ItemLevels]:
+        """Items of the product that have more levels than were read."""
+        wanted = {variant.item_id for variant in self.variants.values()}
+        return [item for item in self.items.values() if item.after and item.item_id in wanted]
+
+    def levels_of(self, item_id: ItemGid) -> tuple[LevelRead, ...]:
+        return self.items[item_id].levels
+
+
+async def read_product(
+    caller: Caller, product_id: ProductGid, *, item_ids: Sequence[ItemGid], priority: Priority
+) -> ProductRead | None:
+    """A product with all variants and levels; None when it was deleted.
+
+    Raises:
+        ShopifyError: LIMIT when it takes more than 100 requests.
+    """
+    reading = _Reading(caller, priority)
+    assembly = await (
+        reading.known_product(product_id, item_ids) if item_ids else reading.new_product(product_id)
+    )
+    return await reading.finish(assembly) if assembly else None
+
+
+async def scan_products(caller: Caller, search: str, *, after: str | None, priority: Priority) -> ProductPage:
+    """One page of the products that match, each complete. `search` is Shopify's syntax; "" is all.
+
+    Search may lag behind by seconds to minutes: a candidate list, not truth.
+    """
+    place = _Place.parse(after)
+    reading = _Reading(caller, priority)
+    data = await reading.paged(
+        "scan_products",
+        SCAN_SIZES,
+        {"search": place.narrowed(search), "after": place.cursor, "total": after is None},
+    )
+    connection = data.child("products")
+    assemblies = [_assembled(node) for node in connection.children("nodes")]
+    products = [await _Reading(caller, priority).finish(assembly) for assembly in assemblies]
+    total = data.child("productsCount").integer("count") if data.has("productsCount") else None
+    return ProductPage(
+        products=tuple(products),
+        after=place.following(next_cursor(connection), [product.id for product in products]),
+        total=total,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where a scan is: Shopify's cursor, rows walked with it, and the id behind which the walk began."""
+
+    cursor: str | None = None
+    walked: int = 0
+    behind: str | None = None
+
+    @classmethod
+    def parse(cls, text: str | None) -> "_Place":
+        if text is None:
+            return cls()
+        try:
+            cursor, walked, behind = json.loads(text)
+            return cls(cursor=cursor, walked=int(walked), behind=behind)
+        except (ValueError, TypeError):
+            raise ShopifyError(
+                ErrorCode.INVALID_REQUEST,
+                "The stored place of a scan is unreadable. Start it anew.",
+                permanent=True,
+            ) from None
+
+    def narrowed(self, search: str) -> str | None:
+        parts = [f"({search})" if search and self.behind else search]
+        if self.behind:
+            parts.append(f"id:>{self.behind}")
+        return " AND ".join(part for part in parts if part) or None
+
+    def following(self, cursor: str | None, seen: Sequence[ProductGid]) -> str | None:
+        if cursor is None:
+            return None
+        walked = self.walked + len(seen)
+        if walked < MAX_WALK or not seen:
+            return json.dumps([cursor, walked, self.behind])
+        return json.dumps([None, 0, gid_number(seen[-1])])
+
+
+def _assembled(node: Node) -> Assembly:
+    assembly = Assembly(product_head(node))
+    assembly.add_variants(node.child("variants"))
+    return assembly
+
+
+class _Reading:
+    """The requests of one product's read, counted against the limit."""
+
+    def __init__(self, caller: Caller, priority: Priority) -> None:
+        self._caller = caller
+        self._priority = priority
+        self._requests = 0
+        self._levels = page_for(len(caller.account.locations))
+
+    async def paged(self, name: str, wanted: Sizes, variables: JsonObject) -> Node:
+        """A query with page sizes, made smaller when the server finds it too costly."""
+        query, sizes = operation(name), self._caller.wiring.sizes
+        while True:
+            fitting = sizes.fitting(name, wanted, lambda tried: query.cost({**variables, **tried}))
+            self._count()
+            try:
+                return await self._caller.read(name, {**variables, **fitting}, priority=self._priority)
+            except ShopifyError as error:
+                if error.code is not ErrorCode.TOO_COSTLY or max(fitting.values()) <= 1:
+                    raise
+                sizes.shrink(name)
+
+    async def new_product(self, product_id: ProductGid) -> Assembly | None:
+        """The first request for a product whose items are not known: nested levels."""
+        wanted = {"variants": NEW_PRODUCT_VARIANTS, "levels": self._levels}
+        data = await self.paged("read_new_product", wanted, {"id": product_id})
+        node = data.optional_child("product")
+        return _assembled(node) if node else None
+
+    async def known_product(self, product_id: ProductGid, item_ids: Sequence[ItemGid]) -> Assembly | None:
+        """The first request for a product whose items are known: variants beside levels."""
+        wanted = {"variants": page_for(len(item_ids)), "levels": self._levels}
+        asked = item_ids[: self._batch()]
+        data = await self.paged("read_product", wanted, {"id": product_id, "after": None, "items": asked})
+        node = data.optional_child("product")
+        if node is None:
+            return None
+        assembly = _assembled(node)
+        assembly.add_items(_items(data))
+        return assembly
+
+    async def finish(self, assembly: Assembly) -> ProductRead:
+        """Read what is still missing, then build the product."""
+        while assembly.after is not None:
+            await self._more_variants(assembly)
+        missing = assembly.missing_items()
+        for start in range(0, len(missing), self._batch()):
+            await self._more_items(assembly, missing[start : start + self._batch()])
+        while cut := assembly.cut_items():
+            await self._more_levels(assembly, cut[0])
+        return self._built(assembly)
+
+    async def _more_variants(self, assembly: Assembly) -> None:
+        wanted = {"variants": MAX_PAGE, "levels": self._levels}
+        variables = {
+            "id": assembly.head.id,
+            "after": assembly.after,
+            "items": assembly.missing_items()[: self._batch()],
+        }
+        data = await self.paged("read_product", wanted, variables)
+        node = data.optional_child("product")
+        if node is None:
+            raise _changed(assembly.head)
+        assembly.add_variants(node.child("variants"))
+        assembly.add_items(_items(data))
+
+    async def _more_items(self, assembly: Assembly, item_ids: Sequence[ItemGid]) -> None:
+        data = await self.paged("read_items", {"levels": self._levels}, {"items": list(item_ids)})
+        assembly.add_items(_items(data))
+
+    async def _more_levels(self, assembly: Assembly, item: ItemLevels) -> None:
+        variables = {"id": item.item_id, "after": item.after}
+        data = await self.paged("item_levels", {"levels": MAX_PAGE}, variables)
+        node = data.optional_child("inventoryItem")
+        if node is None:
+            raise _changed(assembly.head)
+        assembly.add_levels(item_levels(node))
+
+    def _built(self, assembly: Assembly) -> ProductRead:
+        if assembly.missing_items():
+            raise _changed(assembly.head)
+        head = assembly.head
+        return ProductRead(
+            id=head.id,
+            title=head.title,
+            status=head.status,
+            product_type=head.product_type,
+            tags=head.tags,
+            is_gift_card=head.is_gift_card,
+            variants=tuple(
+                variant.with_levels(assembly.levels_of(variant.item_id))
+                for variant in assembly.variants.values()
+            ),
+            read_at=self._caller.wiring.clock(),
+        )
+
+    def _batch(self) -> int:
+        return min(MAX_PAGE, MAX_ROWS_PER_REQUEST // self._levels)
+
+    def _count(self) -> None:
+        self._requests += 1
+        if self._requests > MAX_REQUESTS_PER_PRODUCT:
+            raise ShopifyError(
+                ErrorCode.LIMIT,
+                f"A product needs more than {MAX_REQUESTS_PER_PRODUCT} requests to be read whole: it has too many "
+                "variants and locations. It is left alone; nothing was concluded from the part that was read.",
+                permanent=True,
+            )
+
+
+def _items(data: Node) -> list[ItemLevels]:
+    found = [node for node in data.optional_children("nodes") if node is not None]
+    return [item_levels(node) for node in found if node.has("inventoryLevels")]
+
+
+def _changed(head: ProductHead) -> ShopifyError:
+    return ShopifyError(
+        ErrorCode.BAD_ANSWER,
+        f"The product {head.title!r} changed while it was read. It is read again.",
+        permanent=False,
+    )

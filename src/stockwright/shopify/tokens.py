@@ -1,0 +1,209 @@
+"""Access tokens: the static one, and the client credentials grant, renewed ahead of time by one process.
+
+A renewal ends before a call is sent and never inside one. Tokens are stored sealed and never logged.
+Source: docs/apps/build/authentication-authorization/client-credentials-grant.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+import httpx2
+import structlog
+
+from stockwright.encryption import Cipher
+from stockwright.model import ShopId
+from stockwright.shopify.accounts import Account, AuthMode, ShopRows, open_secrets
+from stockwright.shopify.errors import ErrorCode, ShopifyError, bad_answer
+from stockwright.shopify.transport import HttpAnswer, NotSent, Unanswered, post
+from stockwright.shopify.wire import Node
+
+RENEW_BEFORE_S = 2 * 3600  # renewed when less life than this is left
+MIN_LIFE_S = 60  # a token with less left is not used, even when renewal fails
+DEFAULT_LIFE_S = 86399
+RETRY_AFTER_DEFAULT_S = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """A token in the clear and when it ends; None = it does not."""
+
+    text: str
+    expires_at: datetime | None
+
+    def __repr__(self) -> str:
+        return f"Token(expires_at={self.expires_at})"
+
+
+class Tokens:
+    """Gives the current token of a shop, renewing it when its end is near or the shop refused it."""
+
+    def __init__(
+        self,
+        rows: ShopRows,
+        http: httpx2.AsyncClient,
+        cipher: Cipher,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._rows = rows
+        self._http = http
+        self._cipher = cipher
+        self._clock = clock
+        self._locks: dict[ShopId, asyncio.Lock] = {}
+
+    async def current(self, account: Account) -> Token:
+        """The token to call with.
+
+        Raises:
+            ShopifyError: no token could be had; nothing was sent to the Admin API.
+        """
+        if account.auth_mode == AuthMode.ACCESS_TOKEN:
+            return self._static(account)
+        stored = self._stored(account)
+        if stored and self._life_s(stored) > RENEW_BEFORE_S:
+            return stored
+        try:
+            return await self._renewed(account.shop_id, refused=None)
+        except ShopifyError as error:
+            if stored and self._life_s(stored) > MIN_LIFE_S:
+                log.warning(
+                    "token renewal failed, the old one still holds", shop=account.domain, why=str(error)
+                )
+                return stored
+            raise
+
+    async def replace(self, account: Account, refused: Token) -> Token:
+        """Another token after the shop refused this one with 401.
+
+        Raises:
+            ShopifyError: UNAUTHORIZED when there can be no other.
+        """
+        if account.auth_mode == AuthMode.ACCESS_TOKEN:
+            raise _refused_static(account)
+        return await self._renewed(account.shop_id, refused=refused)
+
+    def _static(self, account: Account) -> Token:
+        text = open_secrets(self._cipher, account.secrets).access_token
+        if not text:
+            raise _unauthorized(f"The shop {account.domain} has no access token. Add it anew with one.")
+        return Token(text=text, expires_at=None)
+
+    def _stored(self, account: Account) -> Token | None:
+        if account.token is None or account.token_expires_at is None:
+            return None
+        return Token(text=self._cipher.open(account.token), expires_at=account.token_expires_at)
+
+    def _life_s(self, token: Token) -> float:
+        return (token.expires_at - self._clock()).total_seconds() if token.expires_at else float("inf")
+
+    async def _renewed(self, shop_id: ShopId, *, refused: Token | None) -> Token:
+        # The lock of this process keeps its waiters from each holding a database connection.
+        async with self._locks.setdefault(shop_id, asyncio.Lock()), self._rows.renewing(shop_id) as renewal:
+            stored = self._stored(renewal.account)
+            if stored and self._is_news(stored, refused):
+                return stored
+            token = await self._granted(renewal.account)
+            assert token.expires_at is not None
+            await renewal.save(self._cipher.seal(token.text), expires_at=token.expires_at)
+            return token
+
+    def _is_news(self, stored: Token, refused: Token | None) -> bool:
+        if refused is not None:
+            return stored.text != refused.text
+        return self._life_s(stored) > RENEW_BEFORE_S
+
+    async def _granted(self, account: Account) -> Token:
+        body = urlencode(
+            {
+                "grant_type": "client_credentials",
+                "client_id": account.client_id or "",
+                "client_secret": open_secrets(self._cipher, account.secrets).client_secret or "",
+            }
+        ).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        asked_at = self._clock()
+        try:
+            url = f"{account.api_url}/admin/oauth/access_token"
+            answer = await post(self._http, url, headers=headers, body=body)
+        except (NotSent, Unanswered) as error:
+            raise _unavailable(f"The token endpoint of {account.domain} did not answer ({error}).") from error
+        return _token(answer, account, asked_at)
+
+
+def _token(answer: HttpAnswer, account: Account, asked_at: datetime) -> Token:
+    if answer.status == 429:
+        raise ShopifyError(
+            ErrorCode.THROTTLED,
+            f"The token endpoint of {account.domain} asks us to wait.",
+            permanent=False,
+            retry_after_s=retry_after_s(answer) or RETRY_AFTER_DEFAULT_S,
+        )
+    if answer.status >= 500:
+        raise _unavailable(f"The token endpoint of {account.domain} answered {answer.status}.")
+    if answer.status != 200:
+        raise _grant_refused(answer, account)
+    try:
+        node = Node(json.loads(answer.body), "token")
+    except ValueError:
+        raise bad_answer("the token endpoint sent no JSON", may_have_run=False) from None
+    life_s = node.integer("expires_in") if node.has("expires_in") else DEFAULT_LIFE_S
+    return Token(text=node.text("access_token"), expires_at=asked_at + timedelta(seconds=life_s))
+
+
+def retry_after_s(answer: HttpAnswer) -> float | None:
+    """The Retry-After header in seconds; None when absent or not a number."""
+    try:
+        delay_s = float(answer.headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return delay_s if 0 <= delay_s <= 3600 else None
+
+
+def _grant_refused(answer: HttpAnswer, account: Account) -> ShopifyError:
+    text = answer.body[:2000].decode("utf-8", "replace")
+    if answer.status in (402, 423):
+        return shop_locked(account.domain, answer.status)
+    if "shop_not_permitted" in text:
+        return _unauthorized(
+            f"The app may not enter {account.domain}: client credentials work only when the app and the store "
+            "belong to the same organisation. Use an app of that organisation, or an access token."
+        )
+    if "invalid_client" in text or answer.status in (400, 401, 403):
+        return _unauthorized(
+            f"{account.domain} refused the client id and secret. Check that the app is still installed there, "
+            "and store the current secret; an uninstalled app gives this answer too."
+        )
+    return _unauthorized(
+        f"The token endpoint of {account.domain} answered {answer.status}. Check the shop's address."
+    )
+
+
+def shop_locked(domain: str, status: int) -> ShopifyError:
+    """402 and 423: the shop is frozen or locked."""
+    why = "its Shopify bill is unpaid" if status == 402 else "Shopify has locked it"
+    return ShopifyError(
+        ErrorCode.SHOP_LOCKED,
+        f"{domain} is frozen: {why} (HTTP {status}). Nothing was executed; work goes on once it is open again.",
+        permanent=True,
+    )
+
+
+def _refused_static(account: Account) -> ShopifyError:
+    return _unauthorized(
+        f"{account.domain} refused the access token. It was revoked, or the app was uninstalled: make a new "
+        "token and add the shop anew with it."
+    )
+
+
+def _unauthorized(message: str) -> ShopifyError:
+    return ShopifyError(ErrorCode.UNAUTHORIZED, message, permanent=True)
+
+
+def _unavailable(message: str) -> ShopifyError:
+    # The token endpoint changes no stock: whatever happened there, the call itself was never sent.
+    return ShopifyError(ErrorCode.UNAVAILABLE, message + " It is tried again.", permanent=False)

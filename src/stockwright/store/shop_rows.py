@@ -1,0 +1,95 @@
+"""The rows that the Admin API client shares between processes, behind one object that holds the pool.
+
+The client states what it needs as a protocol (stockwright.shopify.accounts.ShopRows); this fits it without
+an import either way. Each method is its own short transaction.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
+from psycopg_pool import AsyncConnectionPool
+
+from stockwright.model import ShopId, StockwrightError
+from stockwright.store import budgets, shops
+from stockwright.store.shops import Shop
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockedShop:
+    """A shop row that no other process can lock until the block ends."""
+
+    conn: AsyncConnection
+    account: Shop
+
+    async def save(self, token: bytes, *, expires_at: datetime) -> None:
+        """Store a renewed token, sealed."""
+        await shops.save_token(self.conn, self.account.shop_id, token, expires_at=expires_at)
+
+
+class ShopRows:
+    """Shop rows, token renewal and cost budgets over a connection pool."""
+
+    def __init__(self, pool: AsyncConnectionPool) -> None:
+        self._pool = pool
+
+    async def account(self, shop_id: ShopId) -> Shop:
+        """The shop as stored now.
+
+        Raises:
+            StockwrightError: it was removed.
+        """
+        async with self._autocommit() as conn:
+            return _there(await shops.get(conn, shop_id), shop_id)
+
+    @asynccontextmanager
+    async def renewing(self, shop_id: ShopId) -> AsyncIterator[LockedShop]:
+        """Lock the shop row for a token renewal; what is saved is committed when the block ends."""
+        async with self._pool.connection() as conn, conn.transaction():
+            shop = _there(await shops.lock(conn, shop_id), shop_id)
+            yield LockedShop(conn=conn, account=shop)
+
+    async def take_points(self, shop_id: ShopId, *, cost: float, reserve_share: float) -> float:
+        """See stockwright.store.budgets.take."""
+        async with self._autocommit() as conn:
+            return await budgets.take(conn, shop_id, cost=cost, reserve_share=reserve_share)
+
+    async def settle_points(
+        self, shop_id: ShopId, *, refund: float, available: float, capacity: float, restore_rate: float
+    ) -> None:
+        """See stockwright.store.budgets.settle."""
+        async with self._autocommit() as conn:
+            await budgets.settle(
+                conn,
+                shop_id,
+                refund=refund,
+                available=available,
+                capacity=capacity,
+                restore_rate=restore_rate,
+            )
+
+    async def block_points(self, shop_id: ShopId, *, delay_s: float) -> None:
+        """See stockwright.store.budgets.block."""
+        async with self._autocommit() as conn:
+            await budgets.block(conn, shop_id, delay_s=delay_s)
+
+    @asynccontextmanager
+    async def _autocommit(self) -> AsyncIterator[AsyncConnection]:
+        # BEGIN and COMMIT would make three round trips of one; changing the mode costs none.
+        async with self._pool.connection() as conn:
+            before = conn.autocommit
+            await conn.set_autocommit(True)
+            try:
+                yield conn
+            finally:
+                if conn.info.transaction_status is TransactionStatus.IDLE:  # else the pool discards it
+                    await conn.set_autocommit(before)
+
+
+def _there(shop: Shop | None, shop_id: ShopId) -> Shop:
+    if shop is None:
+        raise StockwrightError(f"There is no shop {shop_id}; it was removed meanwhile.")
+    return shop
