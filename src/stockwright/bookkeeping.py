@@ -72,7 +72,7 @@ async def save_change(
         await pools.save(conn, row, _claims(change, state), was_version=change.was_version)
     else:
         await pools.set_wake(
-            conn, owner.shop_id, change.pool_id, version=state.version, wake_at=change.step.wake_at
+            conn, owner.shop_id, change.pool_id, version=state.version, wake_at=change.wake_at(at)
         )
 
 
@@ -110,7 +110,7 @@ def _row(owner: Owner, change: PoolChange, state: PoolState, at: datetime) -> Po
         reason=state.frozen.reason if state.frozen else "",
         in_doubt=state.intent is not None,
         assumed=state.assumed,
-        wake_at=change.step.wake_at,
+        wake_at=change.wake_at(at),
         updated_at=at,
     )
 

@@ -11,8 +11,8 @@ from stockwright.bookkeeping import Owner, load_pool, save_change
 from stockwright.deps import Deps, shop_policy
 from stockwright.ledger import protocol
 from stockwright.ledger.state import Intent, Next, Outcome, Policy, Reply, Step
-from stockwright.model import EffectId, JsonObject, Key, PoolId, RunId
-from stockwright.shopify.client import AdjustReply, AdjustRow
+from stockwright.model import EffectId, ItemGid, JsonObject, Key, LocationGid, PoolId, RunId
+from stockwright.shopify.writes import AdjustReply, AdjustRow
 from stockwright.store import keys, pools, runs, shops, wake
 from stockwright.store.database import Connection, Unreachable
 from stockwright.store.pools import PoolRow
@@ -85,8 +85,8 @@ async def _send(deps: Deps, sending: Sending, intent: Intent) -> tuple[Reply, in
     client = await deps.clients.for_shop(sending.key.shop_id)
     rows = [
         AdjustRow(
-            item_id=row.member.item_id,
-            location_id=row.member.location_id,
+            item_id=ItemGid(row.member.item_id),
+            location_id=LocationGid(row.member.location_id),
             delta=row.delta,
             change_from=row.from_quantity,
         )
@@ -134,7 +134,7 @@ async def _record(deps: Deps, sending: Sending, attempt: int, reply: Reply, requ
         await save_change(conn, owner, change, run_id=sending.run_id, at=now)
         await _close(conn, sending, attempt, reply, change.step, now)
         await runs.add_requests(conn, row.shop_id, sending.run_id, requests)
-        await _wake_by(conn, sending.key, change.step.wake_at)
+        await _wake_by(conn, sending.key, change.wake_at(now))
     return change.step
 
 

@@ -24,7 +24,8 @@ from stockwright.model import (
     RunId,
     StockwrightError,
 )
-from stockwright.shopify.client import Priority, ShopifyClient
+from stockwright.shopify.budget import Priority
+from stockwright.shopify.client import ShopifyClient
 from stockwright.shopify.errors import ShopifyError
 from stockwright.situations import (
     Loaded,

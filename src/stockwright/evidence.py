@@ -37,9 +37,11 @@ async def _moves_of(client: ShopifyClient, intent: Intent) -> dict[MemberId, int
             ItemGid(row.member.item_id) for row in intent.rows if row.member.location_id == location_id
         ]
         found = await client.order_moves(
-            item_ids, location_id=LocationGid(location_id), since=intent.opened_at
+            item_ids=item_ids, location_id=LocationGid(location_id), since=intent.opened_at
         )
-        if found is None or any(item_id not in found for item_id in item_ids):
-            return None
-        moves |= {MemberId(item_id, location_id): found[item_id] for item_id in item_ids}
+        for item_id in item_ids:
+            moved = found.get(item_id) if found else None
+            if moved is None:
+                return None
+            moves[MemberId(item_id, location_id)] = moved
     return moves

@@ -234,7 +234,7 @@ async def _check_overlap(
         both = await client.any_product_matching(search)
         if both is not None:
             raise StockwrightError(
-                f"{row.name!r} and {other.name!r} ({other.automation_id}) would both hold the stock of {both.title!r}. "
+                f"{row.name!r} and {other.name!r} ({other.automation_id}) would both hold the stock of {both[1]!r}. "
                 "A level belongs to one pool: choose other products or locations for one of them, "
                 f"or disable the other: stockwright automation disable {other.automation_id}"
             )

@@ -10,7 +10,7 @@ from stockwright.automations.options import read_options
 from stockwright.bookkeeping import Owner, load_pools
 from stockwright.deps import Deps, refresh_shop, shop_policy
 from stockwright.model import PRODUCT_CHECK, Event, EventId, Json, Key, ProductRead, Source, StockwrightError
-from stockwright.shopify.client import Priority
+from stockwright.shopify.budget import Priority
 from stockwright.situations import Loaded, claims_of_others
 from stockwright.store import shops
 from stockwright.store.automations import AutomationRow
@@ -43,7 +43,7 @@ async def preview(deps: Deps, row: AutomationRow) -> AsyncIterator[Previewed]:
         )
         for product in page.products:
             yield await _preview_one(deps, loaded, product)
-        after = page.cursor
+        after = page.after
         if after is None:
             return
 

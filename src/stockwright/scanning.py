@@ -8,7 +8,8 @@ from stockwright.automations.contract import PagePlan, Plan, Scan, Tally, Unequa
 from stockwright.bookkeeping import load_pools, save_change
 from stockwright.deps import Deps
 from stockwright.model import JsonObject, ProductGid, RunId
-from stockwright.shopify.client import Priority, ProductPage
+from stockwright.shopify.budget import Priority
+from stockwright.shopify.products import ProductPage
 from stockwright.situations import (
     Loaded,
     claims_of_others,
@@ -86,9 +87,9 @@ def _after(place: _Place, page: ProductPage, plan: PagePlan, requests: int) -> _
     tally = stock_scan.add(place.tally, plan, len(page.products))
     total = place.total if page.total is None else page.total
     place = replace(place, tally=tally, total=total, requests=place.requests + requests)
-    if page.cursor is None:
+    if page.after is None:
         return replace(place, search=place.search + 1, after=None)
-    return replace(place, after=page.cursor)
+    return replace(place, after=page.after)
 
 
 async def _save_plan(

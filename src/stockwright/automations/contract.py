@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from stockwright.ledger.state import MemberId, Policy, PoolState, Step
+from stockwright.ledger.state import MemberId, Next, Policy, PoolState, Step
 from stockwright.model import Event, JsonObject, PoolId, ProductGid, ProductRead, ShopRead
 
 O = TypeVar("O", bound=BaseModel)  # noqa: E741 - the one letter of options
@@ -105,6 +105,10 @@ class PoolChange:
     step: Step
     was_version: int | None  # None: adopted by this step
     dissolve: bool = False  # no member is left: free the place
+
+    def wake_at(self, now: datetime) -> datetime | None:
+        """When to come back: now, if the shop must be read again, so that a crash before that loses nothing."""
+        return now if self.step.next is Next.READ else self.step.wake_at
 
 
 @dataclass(frozen=True, kw_only=True)

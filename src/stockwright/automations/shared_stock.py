@@ -3,8 +3,10 @@
 Pure. A kind says where stock is shared (`places.Sharing`); the protocol in `ledger` says what to write.
 """
 
+import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from stockwright.automations.contract import (
@@ -33,6 +35,7 @@ from stockwright.model import (
     ProductGid,
     ProductRead,
     gid,
+    gid_number,
 )
 
 NO_DATA = "No products with missing cache were passed to this event."
@@ -137,7 +140,7 @@ def decide(sharing: Sharing, situation: Situated, facts: Facts) -> Plan:
 def _without_read(sharing: Sharing, situation: Situated) -> Plan:
     ticks = [_tick(sharing, situation, pool) for pool in situation.pools if pool.state.intent is not None]
     if ticks:
-        return _plan(ticks, title=_title_of(situation), error=None)
+        return _plan(ticks, now=situation.now, title=_title_of(situation), error=None)
     because = (
         "Echo: each level stands where the ledger expects it, so nothing was read and nothing is to be done."
         if situation.events
@@ -185,7 +188,9 @@ def _step_all(sharing: Sharing, situation: Situated, facts: Facts, product: Prod
     places = {place.id for place in sharing.places}
     gone = [pool for pool in situation.pools if pool.place not in places]
     changes += [_dissolved(pool, product.title, "the location is not chosen any more") for pool in gone]
-    return _plan(changes, title=product.title, error=_complaint(sharing, facts, product, changes))
+    return _plan(
+        changes, now=situation.now, title=product.title, error=_complaint(sharing, facts, product, changes)
+    )
 
 
 def step_place(
@@ -282,8 +287,8 @@ def unequal_product(change: PoolChange) -> JsonObject:
     }
 
 
-def _plan(changes: Sequence[PoolChange], *, title: str, error: JsonObject | None) -> Plan:
-    wakes = [change.step.wake_at for change in changes if change.step.wake_at is not None]
+def _plan(changes: Sequence[PoolChange], *, now: datetime, title: str, error: JsonObject | None) -> Plan:
+    wakes = [at for change in changes if (at := change.wake_at(now)) is not None]
     effects: list[Effect] = [
         Correct(pool_id=change.pool_id, key=change.step.state.intent.key)
         for change in changes
@@ -313,5 +318,6 @@ def _because(changes: Sequence[PoolChange]) -> str:
 def _named(change: PoolChange) -> str:
     text = change.step.because
     for id, title in change.titles.items():
-        text = text.replace(f"{id.item_id} at {id.location_id}", title).replace(id.item_id, title)
+        literal = title.replace("\\", "\\\\")  # a backslash in a title is no group reference
+        text = re.sub(rf"\bitem {gid_number(id.item_id)}\b", literal, text)
     return f"{change.title}: {text}" if change.title else text
