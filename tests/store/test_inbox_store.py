@@ -1,0 +1,223 @@
+"""What receiving an event stores, once, and whom it wakes."""
+
+import asyncio
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from stockwright.model import WHOLE_SHOP, Source, Subscription
+from stockwright.store.inbox import dump, receive
+from tests.store.rows import (
+    ITEM,
+    LEVELS,
+    NOON,
+    PRODUCT,
+    add_automation,
+    add_item,
+    add_shop,
+    connect,
+    event,
+    jobs,
+    key,
+    rows,
+)
+
+WORK = "select automation_id, event_id, subject from work order by 1, 2"
+
+
+def test_an_event_becomes_work_and_a_waiting_job_for_every_automation_that_listens(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await add_shop(conn)
+            await add_automation(conn, shop, "aut_1", LEVELS)
+            await add_automation(conn, shop, "aut_2", LEVELS, "user/x/y")
+            await add_automation(conn, shop, "aut_3", "user/x/y")
+            assert await receive(conn, [event(shop)]) == [True]
+            assert await rows(conn, WORK) == [("aut_1", "evt_1", PRODUCT), ("aut_2", "evt_1", PRODUCT)]
+            assert await jobs(conn) == [
+                (f"{shop}:aut_1:{PRODUCT}", "todo", None),
+                (f"{shop}:aut_2:{PRODUCT}", "todo", None),
+            ]
+
+    asyncio.run(story())
+
+
+def test_a_repeated_delivery_is_stored_once_in_one_batch_and_over_batches(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await add_shop(conn)
+            await add_automation(conn, shop, "aut_1", LEVELS)
+            again = event(shop, 2, webhook_id="webhook-1")
+            assert await receive(conn, [event(shop), again]) == [True, False]
+            assert await receive(conn, [again, event(shop, 3)]) == [False, True]
+            assert await rows(conn, "select event_id from events order by 1") == [("evt_1",), ("evt_3",)]
+            assert len(await jobs(conn)) == 1
+
+    asyncio.run(story())
+
+
+def test_the_same_webhook_id_of_two_shops_is_two_deliveries(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            one, two = await add_shop(conn), await add_shop(conn, "two.myshopify.com")
+            assert await receive(conn, [event(one), event(two)]) == [True, True]
+
+    asyncio.run(story())
+
+
+def test_one_shopify_event_that_changed_two_levels_is_two_events(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await add_shop(conn)
+            both = [event(shop, 1, shopify_event_id="same"), event(shop, 2, shopify_event_id="same")]
+            assert await receive(conn, both) == [True, True]
+
+    asyncio.run(story())
+
+
+def test_an_event_without_a_webhook_id_is_stored_once_per_event_id(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await add_shop(conn)
+            mine = event(shop, webhook_id=None)
+            assert await receive(conn, [mine, mine]) == [True, False]
+            assert await receive(conn, [mine]) == [False]
+
+    asyncio.run(story())
+
+
+def test_an_event_that_nobody_listens_to_is_kept_without_work(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await add_shop(conn)
+            assert await receive(conn, [event(shop)]) == [True]
+            assert await rows(conn, "select event_id from events") == [("evt_1",)]
+            assert (await rows(conn, WORK), await jobs(conn)) == ([], [])
+
+    asyncio.run(story())
+
+
+def test_an_event_for_one_automation_goes_to_that_one_whatever_it_listens_to(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await add_shop(conn)
+            await add_automation(conn, shop, "aut_1", LEVELS)
+            await add_automation(conn, shop, "aut_2")
+            await receive(conn, [event(shop, automation_id="aut_2")])
+            await receive(conn, [event(shop, 2, automation_id="aut_of_nobody")])
+            assert await rows(conn, WORK) == [("aut_2", "evt_1", PRODUCT)]
+
+    asyncio.run(story())
+
+
+def test_an_inventory_item_becomes_its_product_once_that_is_known(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await add_shop(conn)
+            await add_automation(conn, shop, "aut_1", LEVELS)
+            await receive(conn, [event(shop, 1, subject=ITEM)])
+            await add_item(conn, shop, ITEM, PRODUCT)
+            await receive(conn, [event(shop, 2, subject=ITEM), event(shop, 3, subject=WHOLE_SHOP)])
+            assert [subject for _, _, subject in await rows(conn, WORK)] == [ITEM, PRODUCT, WHOLE_SHOP]
+
+    asyncio.run(story())
+
+
+def test_a_delayed_subscription_makes_work_and_job_for_later(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await add_shop(conn)
+            await add_automation(conn, shop, "aut_1", Subscription(topic=LEVELS, delay=timedelta(minutes=10)))
+            await receive(conn, [event(shop)])
+            [(due_in,)] = await rows(conn, "select due_at - received_at from work join events using (event_id)")
+            assert due_in == timedelta(minutes=10)
+            [(_, _, scheduled_at)] = await jobs(conn)
+            assert [(scheduled_at,)] == await rows(conn, "select due_at from work")
+
+    asyncio.run(story())
+
+
+def test_the_delay_of_a_schedule_counts_from_its_slot(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await add_shop(conn)
+            daily = Subscription(topic="mechanic/scheduler/daily", delay=timedelta(hours=10))
+            await add_automation(conn, shop, "aut_1", daily)
+            await receive(
+                conn, [event(shop, topic=daily.topic, source=Source.SCHEDULE, triggered_at=NOON, webhook_id=None)]
+            )
+            assert await rows(conn, "select due_at from work") == [(NOON + timedelta(hours=10),)]
+
+    asyncio.run(story())
+
+
+def test_ids_beyond_what_a_float_holds_survive(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await add_shop(conn)
+            await receive(conn, [event(shop, payload={"inventory_item_id": 9007199254740995, "n": 2**70})])
+            assert await rows(conn, "select payload from events") == [
+                ({"inventory_item_id": 9007199254740995, "n": 2**70},)
+            ]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("a\0b", "a\ufffdb"),
+        ("half \ud83d of a pair", "half \ufffd of a pair"),
+        ("whole \U0001f600", "whole \U0001f600"),
+        (r"a written \u0000 and \ud83d", r"a written \u0000 and \ud83d"),
+    ],
+)
+def test_text_that_json_allows_and_postgresql_refuses_is_repaired(database: str, given: str, stored: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await add_shop(conn)
+            await receive(conn, [event(shop, payload={given: [given]})])
+            assert await rows(conn, "select payload from events") == [({stored: [stored]},)]
+
+    asyncio.run(story())
+
+
+def test_a_number_that_json_cannot_hold_is_refused() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        dump({"price": float("inf")})
+
+
+def test_two_writers_of_the_same_keys_in_opposite_order_do_not_deadlock(database: str) -> None:
+    async def write(shop, numbers, subjects) -> None:
+        async with await psycopg.AsyncConnection.connect(database) as conn:
+            await receive(
+                conn, [event(shop, no, subject=subject) for no, subject in zip(numbers, subjects, strict=True)]
+            )
+
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await add_shop(conn)
+            await add_automation(conn, shop, "aut_1", LEVELS)
+            subjects = [f"s{no}" for no in range(100)]
+            for part in range(10):
+                ids = range(part * 200, part * 200 + 200)
+                await asyncio.gather(write(shop, ids[:100], subjects), write(shop, ids[100:], subjects[::-1]))
+            assert len(await jobs(conn)) == 100
+            assert await rows(conn, "select count(*) from work") == [(2000,)]
+
+    asyncio.run(story())
+
+
+def test_the_callers_transaction_decides(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await add_shop(conn)
+            await add_automation(conn, shop, "aut_1", LEVELS)
+            async with conn.transaction(force_rollback=True):
+                assert await receive(conn, [event(shop)]) == [True]
+            assert await jobs(conn) == []
+            assert await receive(conn, [event(shop)]) == [True]
+            assert (await jobs(conn))[0][0] == key(shop).lock
+
+    asyncio.run(story())
