@@ -4,21 +4,19 @@ It decides nothing: what an answer means for a pool is the protocol's word.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from stockwright.automations.contract import PoolChange, PoolView
 from stockwright.bookkeeping import Owner, load_pool, save_change
 from stockwright.deps import Deps, shop_policy
 from stockwright.ledger import protocol
-from stockwright.ledger.state import Intent, Next, Outcome, Policy, Reply, Step
+from stockwright.ledger.state import Intent, Next, Outcome, Policy, PoolState, Reply, Step
 from stockwright.model import EffectId, ItemGid, JsonObject, Key, LocationGid, PoolId, RunId
 from stockwright.shopify.writes import AdjustReply, AdjustRow
 from stockwright.store import keys, pools, runs, shops, wake
 from stockwright.store.database import Connection, Unreachable
 from stockwright.store.pools import PoolRow
 
-SEND_WITHIN = timedelta(seconds=20)
-"""A worker that slept longer than this after an intent was stored does not send it: far below the dead time."""
 _SENDS = 50  # of one effect: each is a pool's next 250 rows
 _RECORD_TRIES = 3
 _EFFECT_STATE = {Outcome.APPLIED: "done", Outcome.UNKNOWN: "unknown"}
@@ -62,10 +60,10 @@ async def _send_once(deps: Deps, sending: Sending) -> Step | None:
         found = await load_pool(conn, sending.pool_id)
         attempt = await runs.begin_attempt(conn, shop_id, effect_id, deps.clock())
     intent = found[1].state.intent if found else None
-    if intent is None or intent.key != sending.intent_key or attempt is None:
+    if found is None or intent is None or intent.key != sending.intent_key or attempt is None:
         await _void(deps, sending.key, effect_id)
         return None
-    reply, requests = await _send(deps, sending, intent)
+    reply, requests = await _send(deps, sending, found[1].state, intent)
     return await _record_surely(deps, sending, attempt, reply, requests)
 
 
@@ -77,9 +75,9 @@ async def _void(deps: Deps, key: Key, effect_id: EffectId) -> None:
         )
 
 
-async def _send(deps: Deps, sending: Sending, intent: Intent) -> tuple[Reply, int]:
+async def _send(deps: Deps, sending: Sending, state: PoolState, intent: Intent) -> tuple[Reply, int]:
     now = deps.clock()
-    if now - intent.sent_at > SEND_WITHIN:
+    if not protocol.may_send(state, key=intent.key, at=now, policy=deps.policy):
         detail = "the worker was held up after storing the correction, so it did not send it"
         return Reply(at=now, key=intent.key, outcome=Outcome.NOT_SENT, detail=detail), 0
     client = await deps.clients.for_shop(sending.key.shop_id)
