@@ -1,5 +1,6 @@
 """Rows that tests start from, written as plainly as they can be."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -29,7 +30,9 @@ async def add_shop(conn, domain: str = "one.myshopify.com", timezone: str = "UTC
     return ShopId((await cursor.fetchone())[0])
 
 
-async def add_automation(conn, shop_id: ShopId, automation_id: str, *topics: Subscription | str) -> AutomationId:
+async def add_automation(
+    conn, shop_id: ShopId, automation_id: str, *topics: Subscription | str
+) -> AutomationId:
     await conn.execute(
         "insert into automations (shop_id, automation_id, kind, name, options, topics, enabled) values (%s, %s, 'k', 'n', %s, '{}', true)",
         (shop_id, automation_id, Jsonb({})),
@@ -51,8 +54,15 @@ async def add_item(conn, shop_id: ShopId, item_id: str, product_id: str) -> None
 
 
 def event(shop_id: ShopId, no: int = 1, **changes) -> NewEvent:
-    given = {"event_id": EventId(f"evt_{no}"), "topic": LEVELS, "payload": {"no": no}, "source": Source.SHOPIFY}
-    return NewEvent(shop_id=shop_id, **(given | {"subject": PRODUCT, "webhook_id": f"webhook-{no}"} | changes))
+    given = {
+        "event_id": EventId(f"evt_{no}"),
+        "topic": LEVELS,
+        "payload": {"no": no},
+        "source": Source.SHOPIFY,
+    }
+    return NewEvent(
+        shop_id=shop_id, **(given | {"subject": PRODUCT, "webhook_id": f"webhook-{no}"} | changes)
+    )
 
 
 def key(shop_id: ShopId, automation_id: str = "aut_1", subject: str = PRODUCT) -> Key:
@@ -67,6 +77,13 @@ async def jobs(conn) -> list[tuple[str, str, datetime | None]]:
 
 async def rows(conn, query: str) -> list[tuple]:
     return await (await conn.execute(query)).fetchall()
+
+
+async def until(condition, limit_s: float = 10.0) -> None:
+    """Wait for an awaitable condition to hold."""
+    async with asyncio.timeout(limit_s):
+        while not await condition():  # noqa: ASYNC110 - the database has no event to wait for
+            await asyncio.sleep(0.01)
 
 
 async def connect(dsn: str, **options) -> psycopg.AsyncConnection:

@@ -44,7 +44,9 @@ def test_the_steps_are_one_chain_that_ends_at_head() -> None:
 
 def test_ten_processes_may_start_together(empty: str) -> None:
     program = "import sys; from stockwright.store.migrations import migrate; migrate(sys.argv[1])"
-    started = [subprocess.Popen([sys.executable, "-c", program, empty], stderr=subprocess.PIPE) for _ in range(10)]
+    started = [
+        subprocess.Popen([sys.executable, "-c", program, empty], stderr=subprocess.PIPE) for _ in range(10)
+    ]
     failed = [(process.communicate()[1], process.returncode) for process in started]
     assert [error for error, code in failed if code != 0] == []
     assert pending(empty) == []
@@ -53,7 +55,7 @@ def test_ten_processes_may_start_together(empty: str) -> None:
 def test_a_database_of_a_newer_release_is_refused_with_what_to_do(database: str) -> None:
     with psycopg.connect(database) as conn:
         conn.execute("update alembic_version set version_num = '9999'")
-    with pytest.raises(SchemaError, match="newer Stockwright.*backup"):
+    with pytest.raises(SchemaError, match=r"newer Stockwright.*backup"):
         migrate(database)
 
 
