@@ -22,7 +22,7 @@ from stockwright.automations.contract import (
     Scan,
     Situation,
 )
-from stockwright.automations.places import LevelsAt, Place, Sharing, seen_at
+from stockwright.automations.places import ALL_AS_ONE, LevelsAt, Place, Sharing, seen_at
 from stockwright.ledger import protocol
 from stockwright.ledger.state import MemberId, Next, Observation, Step, Tick
 from stockwright.model import (
@@ -316,8 +316,10 @@ def _because(changes: Sequence[PoolChange]) -> str:
 
 
 def _named(change: PoolChange) -> str:
+    """The protocol's sentence with variant titles in place of item numbers."""
     text = change.step.because
     for id, title in change.titles.items():
-        literal = title.replace("\\", "\\\\")  # a backslash in a title is no group reference
+        name = title.rsplit(" at ", 1)[0] if change.place == ALL_AS_ONE else title
+        literal = name.replace("\\", "\\\\")  # a backslash in a title is no group reference
         text = re.sub(rf"\bitem {gid_number(id.item_id)}\b", literal, text)
     return f"{change.title}: {text}" if change.title else text
