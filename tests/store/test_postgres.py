@@ -85,7 +85,7 @@ def holder(folder: Path, home: Path) -> Iterator[tuple[int, "subprocess.Popen[st
 
 
 def test_the_first_start_makes_a_private_durable_utf8_database(folder: Path, embedded: Make) -> None:
-    server = embedded().start()
+    server = embedded(folder / "home").start()
     assert server.version.startswith("18.")
     assert ask(server.dsn, "select current_database() || ' ' || current_user") == "stockwright stockwright"
     wanted = {
@@ -116,8 +116,10 @@ def test_a_second_user_adopts_the_server_and_the_last_to_leave_stops_it(embedded
     assert living_command(server.pid) is None
 
 
-def test_a_command_beside_the_service_leaves_the_service_its_server(folder: Path, embedded: Make) -> None:
-    with holder(folder, folder / "home") as (pid, process):
+def test_a_command_beside_the_service_leaves_the_service_its_server(
+    folder: Path, home: Path, embedded: Make
+) -> None:
+    with holder(folder, home) as (pid, process):
         with embedded() as server:
             assert server.pid == pid
         assert embedded().is_ready()
@@ -128,7 +130,7 @@ def test_a_command_beside_the_service_leaves_the_service_its_server(folder: Path
 def test_a_clean_stop_leaves_no_pid_file_no_process_and_the_data(embedded: Make) -> None:
     postgres = embedded()
     with postgres as server, psycopg.connect(server.dsn) as connection:
-        connection.execute("create table kept as select 42 as answer")
+        connection.execute("create table if not exists kept as select 42 as answer")
     assert not (server.data_dir / "postmaster.pid").exists()
     assert living_command(server.pid) is None
     with postgres as again:
@@ -169,9 +171,9 @@ def test_a_server_killed_under_its_parent_starts_again_at_once(embedded: Make) -
 
 @only_linux
 def test_a_server_starts_while_the_zombie_of_the_killed_one_is_still_there(
-    folder: Path, embedded: Make
+    folder: Path, home: Path, embedded: Make
 ) -> None:
-    with holder(folder, folder / "home") as (pid, process):
+    with holder(folder, home) as (pid, process):
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: living_command(pid) is None)
         begun = time.monotonic()
@@ -196,8 +198,8 @@ def test_backends_that_outlive_a_killed_server_are_ended_before_the_next_start(e
     connection.close()
 
 
-def test_a_server_whose_owner_was_killed_is_adopted(folder: Path, embedded: Make) -> None:
-    with holder(folder, folder / "home") as (pid, process):
+def test_a_server_whose_owner_was_killed_is_adopted(folder: Path, home: Path, embedded: Make) -> None:
+    with holder(folder, home) as (pid, process):
         process.kill()
     with embedded() as server:
         assert server.pid == pid
@@ -245,8 +247,10 @@ def test_the_watch_restarts_a_killed_server_and_says_so(embedded: Make, told: li
     assert "The database server has died. Starting it again ..." in told
 
 
-def test_the_watch_gives_up_when_the_server_cannot_be_started_again(embedded: Make, told: list[str]) -> None:
-    postgres = embedded()
+def test_the_watch_gives_up_when_the_server_cannot_be_started_again(
+    folder: Path, embedded: Make, told: list[str]
+) -> None:
+    postgres = embedded(folder / "home")
     server = postgres.start()
     version_file = server.data_dir / "PG_VERSION"
     version_file.write_text("9.6\n")
@@ -267,8 +271,8 @@ def test_restarts_wait_longer_each_time_and_a_quiet_minute_forgives() -> None:
     assert not patience.is_over
 
 
-def test_data_of_another_major_version_is_refused_with_both_versions(embedded: Make) -> None:
-    postgres = embedded()
+def test_data_of_another_major_version_is_refused_with_both_versions(folder: Path, embedded: Make) -> None:
+    postgres = embedded(folder / "home")
     with postgres as server:
         pass
     (server.data_dir / "PG_VERSION").write_text("16\n")
@@ -278,8 +282,8 @@ def test_data_of_another_major_version_is_refused_with_both_versions(embedded: M
         postgres.start()
 
 
-def test_a_data_folder_without_its_version_file_is_called_damaged(embedded: Make) -> None:
-    postgres = embedded()
+def test_a_data_folder_without_its_version_file_is_called_damaged(folder: Path, embedded: Make) -> None:
+    postgres = embedded(folder / "home")
     with postgres as server:
         pass
     (server.data_dir / "PG_VERSION").unlink()
@@ -287,8 +291,8 @@ def test_a_data_folder_without_its_version_file_is_called_damaged(embedded: Make
         postgres.start()
 
 
-def test_a_server_that_refuses_its_data_is_quoted(embedded: Make) -> None:
-    postgres = embedded()
+def test_a_server_that_refuses_its_data_is_quoted(folder: Path, embedded: Make) -> None:
+    postgres = embedded(folder / "home")
     with postgres as server:
         pass
     control = server.data_dir / "global/pg_control"
@@ -301,14 +305,14 @@ def test_a_first_start_cut_short_is_begun_again(folder: Path, embedded: Make) ->
     unfinished = folder / "home/postgres/data.unfinished"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("18\n")
-    with embedded() as server:
+    with embedded(folder / "home") as server:
         assert ask(server.dsn, "select 1") == 1
     assert not unfinished.exists()
 
 
 def test_too_little_free_space_is_told_before_anything_is_made(folder: Path, embedded: Make) -> None:
     with pytest.raises(PostgresError, match="has 150 MB free, and the database needs 200 MB"):
-        embedded(free_bytes=lambda _: 150 * 2**20).start()
+        embedded(folder / "home", free_bytes=lambda _: 150 * 2**20).start()
     assert not (folder / "home/postgres/data").exists()
 
 
@@ -390,7 +394,7 @@ def test_missing_programs_are_named_with_the_platform(folder: Path, embedded: Ma
 
 
 def test_an_operators_own_settings_count(folder: Path, embedded: Make) -> None:
-    postgres = embedded()
+    postgres = embedded(folder / "home")
     postgres.start()
     postgres.stop()
     (folder / "home/postgres/custom.conf").write_text("work_mem = '7MB'\n")
@@ -399,8 +403,10 @@ def test_an_operators_own_settings_count(folder: Path, embedded: Make) -> None:
         assert ask(server.dsn, "show work_mem") == "7MB"
 
 
-def test_erase_is_refused_while_another_process_uses_the_server(folder: Path, embedded: Make) -> None:
-    with holder(folder, folder / "home") as (_, process):
+def test_erase_is_refused_while_another_process_uses_the_server(
+    folder: Path, home: Path, embedded: Make
+) -> None:
+    with holder(folder, home) as (_, process):
         with pytest.raises(PostgresError, match="in use by another process"):
             embedded().erase()
         process.communicate()
@@ -408,7 +414,7 @@ def test_erase_is_refused_while_another_process_uses_the_server(folder: Path, em
 
 @only_root
 def test_root_gives_the_server_another_user_and_keeps_its_own_files(folder: Path, embedded: Make) -> None:
-    server = embedded().start()
+    server = embedded(folder / "home").start()
     assert server.data_dir.stat().st_uid != 0
     assert Path(f"/proc/{server.pid}").stat().st_uid == server.data_dir.stat().st_uid
     for ours in ("postgresql.conf", "pg_hba.conf", "log/server.log"):

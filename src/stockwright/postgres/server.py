@@ -14,7 +14,7 @@ from stockwright.postgres.processes import read_pid_file
 
 ROLE = "stockwright"
 DATABASE = "stockwright"
-_CONNECT_LIMIT_S = 3
+_CONNECT_LIMIT_S = 2  # the least that libpq knows
 
 
 @dataclass(frozen=True, kw_only=True)
