@@ -77,7 +77,7 @@ def test_k4_a_throttled_write_is_sent_again_and_nothing_is_lost() -> None:
     s.wait(300)
     s.run()
     assert s.at() == [9, 9, 9]
-    assert s.reads == 1
+    assert s.reads == 2  # reads that came in while it waited were not counted, so one more
 
 
 def test_k6_a_stale_write_is_recomputed_and_the_sale_between_is_kept() -> None:
