@@ -5,7 +5,7 @@ happened to a level between two moments. It knows nothing of the ledger and impo
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -40,7 +40,7 @@ class Level:
     stocked: bool = True
     deleted: bool = False
     movements: list[Movement] = field(default_factory=list)
-    past: list[tuple[float, int, float]] = field(default_factory=list)  # (since, quantity, stamp)
+    past: list[tuple[float, int, float, int]] = field(default_factory=list)  # since, quantity, stamp, seq
 
     @property
     def available(self) -> int | None:
@@ -93,6 +93,7 @@ class Shop:
         self.seq = 0
         self.replays = replays
         self.applications: list[Application] = []
+        self.on_application: Callable[[Application], None] = lambda application: None
         self.calls = 0
         self._stamp_resolution_s = stamp_resolution_s
         self._skew_s = skew_s
@@ -107,7 +108,7 @@ class Shop:
     def add(self, level: LevelKey, *, quantity: int, now_s: float) -> None:
         self.seq += 1
         stamp_s = self.stamp(now_s)
-        self.levels[level] = Level(quantity=quantity, stamp_s=stamp_s, past=[(now_s, quantity, stamp_s)])
+        self.levels[level] = Level(quantity=quantity, stamp_s=stamp_s, past=[(now_s, quantity, stamp_s, self.seq)])
 
     def move(self, level: LevelKey, *, delta: int, cause: str, now_s: float, key: str = "") -> None:
         """Change one level and remember who did it."""
@@ -116,11 +117,7 @@ class Shop:
         it.quantity += delta
         it.stamp_s = self.stamp(now_s)
         it.movements.append(Movement(self.seq, now_s, delta, cause, key))
-        it.past.append((now_s, it.quantity, it.stamp_s))
-
-    def touch(self, level: LevelKey, *, now_s: float) -> None:
-        """A setting of the level changed (tracking, stocking): no quantity moves."""
-        self.seq += 1
+        it.past.append((now_s, it.quantity, it.stamp_s, self.seq))
 
     def adjust(self, key: str, rows: tuple[ChangeRow, ...], *, now_s: float) -> Answer:
         """Execute one adjustment call: all rows or none, once per key when the shop replays."""
@@ -142,18 +139,20 @@ class Shop:
             return Answer(Verdict.STALE)
         for row in rows:
             self.move(row.level, delta=row.delta, cause=OURS, now_s=now_s, key=key)
-        self.applications.append(Application(self.seq, now_s, key, rows))
+        application = Application(self.seq, now_s, key, rows)
+        self.applications.append(application)
+        self.on_application(application)
         return Answer(Verdict.APPLIED)
 
     def _is_stale(self, row: ChangeRow) -> bool:
         return row.from_quantity is not None and self.levels[row.level].quantity != row.from_quantity
 
-    def value_at(self, level: LevelKey, time_s: float) -> tuple[int, float]:
-        """Quantity and stamp that the level had at `time_s` (a lagging read shows them)."""
+    def value_at(self, level: LevelKey, time_s: float) -> tuple[int, float, int]:
+        """Quantity, stamp and seq that the level had at `time_s` (a lagging read shows them)."""
         past = self.levels[level].past
         index = bisect_right(past, time_s, key=lambda entry: entry[0]) - 1
-        _, quantity, stamp_s = past[max(index, 0)]
-        return quantity, stamp_s
+        _, quantity, stamp_s, seq = past[max(index, 0)]
+        return quantity, stamp_s, seq
 
     def outside(self, level: LevelKey, *, after: int, upto: int) -> int:
         """Net movement of the level by everybody but us, with after < seq <= upto."""
@@ -162,13 +161,6 @@ class Shop:
     def outside_volume(self, level: LevelKey, *, after: int, upto: int) -> int:
         """Sum of absolute outside movements, with after < seq <= upto."""
         return sum(abs(m.delta) for m in self._between(level, after, upto) if m.cause != OURS)
-
-    def by_orders(self, level: LevelKey, *, after: int, upto: int, causes: Sequence[str]) -> int:
-        """Net movement by the given causes, with after < seq <= upto."""
-        return sum(m.delta for m in self._between(level, after, upto) if m.cause in causes)
-
-    def movements_in(self, level: LevelKey, *, from_s: float, to_s: float) -> Iterable[Movement]:
-        return (m for m in self.levels[level].movements if from_s <= m.time_s <= to_s)
 
     def _between(self, level: LevelKey, after: int, upto: int) -> Iterable[Movement]:
         return (m for m in self.levels[level].movements if after < m.seq <= upto)

@@ -1,0 +1,155 @@
+"""The way between a worker and the shop: calls that arrive late, twice failing or without an answer.
+
+A request lives on when the worker that sent it has died. At most `LONGEST_FLIGHT_S` after it was sent
+it is gone for ever; the protocol's dead time rests on that.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tests.simulation.core.clock import Clock
+from tests.simulation.core.faults import REFUSALS, WRITE, Faults
+from tests.simulation.core.shop import Answer, ChangeRow, LevelKey, Shop, Verdict
+
+TIMEOUT_S = 10.0
+LONGEST_FLIGHT_S = 95.0
+LAG_S = 4.0
+
+LOST = {  # fault -> whether the call takes effect although its answer is lost
+    "write_5xx_before": False,
+    "write_5xx_after": True,
+    "write_timeout_before": False,
+    "write_timeout_after": True,
+    "write_answer_cut": True,
+    "write_unavailable_before": False,
+    "write_unavailable_after": True,
+    "write_delayed": True,
+}
+SAID = {  # fault -> what the answer says; nothing is executed
+    "write_throttled": "throttled",
+    "write_not_sent": "not_sent",
+    "write_in_progress_nothing": "in_progress",
+    "write_in_progress_applied": "in_progress",
+    "write_previous_failed": "previous_failed",
+    "write_refused": "refused",
+    "write_member_refused": "refused",
+    "write_key_mismatch": "key_mismatch",
+}
+VERDICTS = {
+    Verdict.APPLIED: "applied",
+    Verdict.STALE: "stale",
+    Verdict.NO_SUCH_ITEM: "refused",
+    Verdict.KEY_MISMATCH: "key_mismatch",
+}
+
+
+@dataclass(slots=True)
+class Call:
+    """One adjustment on its way. `outcome` is what the worker learns after `answer_after_s`."""
+
+    key: str
+    rows: tuple[ChangeRow, ...]
+    answer_after_s: float
+    outcome: str = "unknown"
+    offenders: tuple[LevelKey, ...] = ()
+
+
+class Shown(NamedTuple):
+    """One level in an answer. `quantity` None: hidden, and why. `seq`: the moment that it shows."""
+
+    quantity: int | None
+    stamp_s: float
+    why_not: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One answer to a read of levels, made at `seq`."""
+
+    seq: int
+    levels: Mapping[LevelKey, Shown]
+    lagging: bool
+
+
+class Network:
+    """Carries calls to the shop and injects the faults of the API."""
+
+    def __init__(self, *, clock: Clock, shop: Shop, faults: Faults, rng: random.Random) -> None:
+        self._clock = clock
+        self._shop = shop
+        self._faults = faults
+        self._rng = rng
+        self.sell_at: Callable[[LevelKey], None] | None = None
+        self.writes = 0
+        self.reads = 0
+        self.unsure: set[str] = set()  # keys whose outcome a worker could not learn
+
+    def write(self, key: str, rows: tuple[ChangeRow, ...]) -> Call:
+        """Send an adjustment; the shop executes it, or not, at a later time of this run."""
+        self.writes += 1
+        fault = self._faults.pick(WRITE + REFUSALS)
+        travel_s = self._rng.uniform(0.05, 0.4)
+        call = Call(key=key, rows=rows, answer_after_s=2 * travel_s)
+        if fault in LOST:
+            self._lose(call, fault, travel_s)
+        elif fault in SAID:
+            self._answer_without_executing(call, fault)
+        else:
+            between = fault == "write_sale_between"
+            self._clock.after(travel_s, lambda: self._arrive(call, sale_between=between))
+        return call
+
+    def _lose(self, call: Call, fault: str, travel_s: float) -> None:
+        self.unsure.add(call.key)
+        call.answer_after_s = TIMEOUT_S if "timeout" in fault or fault == "write_delayed" else travel_s * 2
+        if fault == "write_delayed":
+            travel_s = self._rng.uniform(TIMEOUT_S, LONGEST_FLIGHT_S)
+        if LOST[fault]:
+            self._clock.after(travel_s, lambda: self._execute(call))
+
+    def _answer_without_executing(self, call: Call, fault: str) -> None:
+        call.outcome = SAID[fault]
+        if fault == "write_member_refused":
+            call.offenders = (self._rng.choice(call.rows).level,)
+        if fault == "write_in_progress_applied":
+            self.unsure.add(call.key)
+            self._clock.after(self._rng.uniform(0.0, 3.0), lambda: self._execute(call))
+
+    def _arrive(self, call: Call, *, sale_between: bool) -> None:
+        if sale_between and self.sell_at is not None:
+            self.sell_at(self._rng.choice(call.rows).level)
+        answer = self._execute(call)
+        call.outcome = VERDICTS[answer.verdict]
+        call.offenders = answer.offenders
+
+    def _execute(self, call: Call) -> Answer:
+        return self._shop.adjust(call.key, call.rows, now_s=self._clock.now_s)
+
+    def read(self, levels: Iterable[LevelKey]) -> Reading | None:
+        """The levels now, in one query; None when the read failed. Some rows may lag by seconds."""
+        self.reads += 1
+        if self._faults.strikes("read_failed"):
+            return None
+        lags = self._faults.strikes("read_lagging")
+        hides = self._faults.strikes("read_null_level")
+        shown = {level: self._show(level) for level in levels if not self._shop.levels[level].deleted}
+        if lags and shown:
+            self._lag(shown)
+        if hides and shown:
+            level = self._rng.choice(sorted(shown))
+            shown[level] = shown[level]._replace(quantity=None, why_not="inactive")
+        return Reading(self._shop.seq, shown, lags)
+
+    def _show(self, level: LevelKey) -> Shown:
+        it = self._shop.levels[level]
+        return Shown(it.available, it.stamp_s, it.why_not, self._shop.seq)
+
+    def _lag(self, shown: dict[LevelKey, Shown]) -> None:
+        level = self._rng.choice(sorted(shown))
+        then_s = self._clock.now_s - self._rng.uniform(0.5, LAG_S)
+        quantity, stamp_s, seq = self._shop.value_at(level, then_s)
+        if shown[level].quantity is not None:
+            shown[level] = Shown(quantity, stamp_s, "", seq)

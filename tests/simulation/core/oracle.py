@@ -1,0 +1,596 @@
+"""The judge: what the shared stock truly is, from the shop's own history, and whether the ledger is honest.
+
+It looks at what was stored and at what the shop did, never at why the protocol decided it. The one thing
+it lets pass is written down in `_pardon`: a booking without proof that the reference allows, and only
+when the shop's history shows that its exact condition occurred. Such a pool is `tainted` and its stock
+is not judged any more.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from stockwright.ledger.state import Entry, FreezeCode, Intent, MemberId, PoolState
+from tests.simulation.core.clock import seconds
+from tests.simulation.core.driver import Committed
+from tests.simulation.core.network import Network, Reading, Shown
+from tests.simulation.core.outside import BY_ORDERS, Outside
+from tests.simulation.core.scenario import Scenario
+from tests.simulation.core.shop import OURS, Application, LevelKey, Shop
+
+
+class Violation(Exception):
+    """An invariant does not hold. The message names it and shows the numbers."""
+
+
+@dataclass(slots=True)
+class Tenure:
+    """One stay of a level in a pool: from the read that let it in to the newest read that was accepted."""
+
+    units: int
+    start: int  # seq of the read that it joined with
+    accepted: int  # seq of the newest read whose value the ledger has folded in
+
+
+@dataclass(slots=True)
+class Doubt:
+    """What the oracle remembers of an open intent."""
+
+    intent: Intent
+    opened: Mapping[MemberId, Shown]  # each row as the read showed it that opened the intent
+    sent_at: datetime
+    first_at: datetime | None = None
+    first: Mapping[MemberId, Shown] = field(default_factory=dict)  # each row in the first read after the failure
+
+    def first_within(self, window_s: float) -> bool:
+        """Whether there was a first read, soon enough after the send to be worth something."""
+        return self.first_at is not None and (self.first_at - self.sent_at).total_seconds() <= window_s
+
+
+@dataclass(slots=True)
+class PoolTruth:
+    """What one pool's ledger should say."""
+
+    s0: int = 0
+    left: int = 0  # base units moved in stays that have ended
+    surplus: int = 0
+    stays: dict[MemberId, Tenure] = field(default_factory=dict)
+    doubt: Doubt | None = None
+    tainted: str = ""
+
+
+class Oracle:
+    """Judges every stored step, every adjustment that the shop executes, and the end of a run."""
+
+    def __init__(self, scenario: Scenario, *, shop: Shop, outside: Outside, network: Network) -> None:
+        self._scenario = scenario
+        self._shop = shop
+        self._outside = outside
+        self._network = network
+        self.pools: dict[str, PoolTruth] = {}
+        self.counts: Counter[str] = Counter()
+        self._closed: dict[str, bool] = {}  # key -> how it was booked
+        self._applied: dict[str, Application] = {}
+        self._pool_of_key: dict[str, str] = {}
+
+    # --- the truth ---
+
+    def stock(self, key: str) -> int:
+        """The true shared stock of a pool now, in base units."""
+        truth = self.pools[key]
+        now = self._shop.seq
+        moved = sum(
+            stay.units * self._shop.outside(self._outside.levels[id], after=stay.start, upto=now)
+            for id, stay in truth.stays.items()
+        )
+        return truth.s0 + truth.left + moved - truth.surplus
+
+    def in_step(self, key: str, state: PoolState) -> bool:
+        """Whether every level of the pool shows the true stock."""
+        stock = self.stock(key)
+        return all(
+            self._shop.levels[self._outside.levels[id]].available == stock // member.units
+            for id, member in state.members.items()
+        )
+
+    def was_applied(self, intent_key: str) -> bool:
+        return intent_key in self._applied
+
+    # --- what the shop does ---
+
+    def executed(self, application: Application) -> None:
+        """I2 and I3 at the moment when an adjustment takes effect."""
+        key = application.key
+        if key in self._applied:
+            raise Violation(f"I2: correction {key} was applied twice")
+        self._applied[key] = application
+        pool = self._pool_of_key.get(key)
+        if pool is None:
+            raise Violation(f"durable intent: correction {key} was applied but never stored before")
+        if key in self._closed:
+            self._judge_late(pool, key)
+        elif not self.pools[pool].tainted and self._scenario.rates.get("read_lagging") is None:
+            self._judge_amplification(pool, application)
+
+    def _judge_late(self, pool: str, key: str) -> None:
+        if not self._closed[key] and not self.pools[pool].tainted:
+            raise Violation(f"I2: correction {key} took effect after it was booked as not applied")
+
+    def _judge_amplification(self, pool: str, application: Application) -> None:
+        truth, stock = self.pools[pool], self.stock(pool)
+        waiting = sum(
+            stay.units
+            * self._shop.outside_volume(self._outside.levels[id], after=stay.accepted, upto=self._shop.seq)
+            for id, stay in truth.stays.items()
+        )
+        for row in application.rows:
+            id = self._outside.ids[row.level]
+            units = truth.stays[id].units if id in truth.stays else 1
+            distance = abs(self._shop.levels[row.level].quantity - stock // units)
+            if distance * units > waiting + units:
+                raise Violation(
+                    f"I3: {row.level.item} was written to a distance of {distance} from its goal while only "
+                    f"{waiting} base units were on their way"
+                )
+
+    # --- what is stored ---
+
+    def committed(self, commit: Committed) -> None:
+        """Judge one stored step against the shop's history."""
+        state = commit.step.state
+        if state is None:
+            return
+        truth = self.pools.setdefault(commit.key, PoolTruth())
+        for entry in commit.step.entries:
+            self._enter(truth, commit, state, entry)
+        if commit.reading is not None and truth.doubt is None or _opened(commit.step.entries):
+            self._accept(truth, state, commit.reading)
+        self._judge_identity(commit.key, truth, state)
+
+    def _enter(self, truth: PoolTruth, commit: Committed, state: PoolState, entry: Entry) -> None:
+        match entry.kind:
+            case "adopted":
+                self._adopted(truth, entry, commit.reading)
+            case "joined":
+                id = _member(entry.data["member"])
+                truth.stays[id] = self._stay(id, _int(entry, "units"), commit.reading)
+            case "left":
+                self._left(truth, _member(entry.data["member"]))
+            case "observed":
+                self._observed(truth, entry, commit.reading)
+            case "intent_opened":
+                self._opened(truth, commit, state)
+            case "first_read":
+                self._first_read(truth, entry, commit.reading)
+            case "resent":
+                assert truth.doubt is not None
+                truth.doubt.sent_at = entry.at
+            case "intent_applied" | "intent_not_applied":
+                self._booked(truth, commit, entry)
+            case "frozen":
+                self._frozen(truth, commit, state)
+            case _:
+                pass
+
+    def _adopted(self, truth: PoolTruth, entry: Entry, reading: Reading | None) -> None:
+        truth.s0, truth.left, truth.surplus, truth.tainted = _int(entry, "stock"), 0, 0, ""
+        truth.doubt = None
+        members = entry.data["members"]
+        assert isinstance(members, Sequence)
+        truth.stays = {
+            (id := _member(row["member"])): self._stay(id, row["units"], reading) for row in members
+        }
+
+    def _stay(self, id: MemberId, units: int, reading: Reading | None) -> Tenure:
+        seq = self._row(id, reading).seq
+        return Tenure(units=units, start=seq, accepted=seq)
+
+    def _row(self, id: MemberId, reading: Reading | None) -> Shown:
+        if reading is None:
+            raise Violation(f"a step without a read speaks of the level of {id.item_id}")
+        return reading.levels[self._outside.levels[id]]
+
+    def _left(self, truth: PoolTruth, id: MemberId) -> None:
+        """What a level moved counts up to the last read that was accepted, not beyond."""
+        stay = truth.stays.pop(id)
+        moved = self._shop.outside(self._outside.levels[id], after=stay.start, upto=stay.accepted)
+        truth.left += stay.units * moved
+
+    def _observed(self, truth: PoolTruth, entry: Entry, reading: Reading | None) -> None:
+        moves = entry.data["moves"]
+        assert isinstance(moves, Sequence)
+        surplus = _int(entry, "surplus")
+        raised = {}
+        for move in moves:
+            id = _member(move["member"])
+            stay = truth.stays[id]
+            seq = self._row(id, reading).seq
+            raised[id] = self._shop.outside(self._outside.levels[id], after=stay.accepted, upto=seq)
+            stay.accepted = seq
+        if surplus:
+            self._judge_surplus(truth, surplus, raised, _int(entry, "stock"), reading)
+            truth.surplus += surplus
+
+    def _judge_surplus(
+        self,
+        truth: PoolTruth,
+        surplus: int,
+        raised: Mapping[MemberId, int],
+        stock: int,
+        reading: Reading | None,
+    ) -> None:
+        """A rise counts once only when every member rose, by one amount or to one common stock."""
+        if truth.tainted:
+            return
+        units = {id: stay.units for id, stay in truth.stays.items()}
+        amounts = {units[id] * by for id, by in raised.items()}
+        same_amount = len(amounts) == 1 and surplus == sum(units[id] * by for id, by in raised.items()) - max(amounts)
+        same_stock = all(self._row(id, reading).quantity == stock // units[id] for id in raised)
+        everyone = set(raised) == set(truth.stays) and min(raised.values(), default=0) > 0
+        if self._scenario.policy.bulk_raise != "once" or not everyone or not (same_amount or same_stock):
+            raise Violation(f"I1: a surplus of {surplus} was taken off although the levels rose by {raised}")
+
+    def _opened(self, truth: PoolTruth, commit: Committed, state: PoolState) -> None:
+        assert state.intent is not None
+        if state.intent.key in self._pool_of_key:
+            raise Violation(f"I2: the key {state.intent.key} was used for two corrections")
+        self._pool_of_key[state.intent.key] = commit.key
+        rows = {row.member: self._row(row.member, commit.reading) for row in state.intent.rows}
+        truth.doubt = Doubt(intent=state.intent, opened=rows, sent_at=state.intent.opened_at)
+        self.counts["intents"] += 1
+
+    def _first_read(self, truth: PoolTruth, entry: Entry, reading: Reading | None) -> None:
+        assert truth.doubt is not None
+        assert reading is not None
+        truth.doubt.first_at = entry.at
+        truth.doubt.first = {
+            id: shown
+            for id in truth.doubt.opened
+            if (shown := reading.levels.get(self._outside.levels[id])) is not None
+        }
+
+    # --- how intents end ---
+
+    def _booked(self, truth: PoolTruth, commit: Committed, entry: Entry) -> None:
+        doubt, key = truth.doubt, str(entry.data["key"])
+        if doubt is None or doubt.intent.key != key:
+            raise Violation(f"I2: correction {key} was booked twice or never opened")
+        booked = entry.kind == "intent_applied"
+        how = str(entry.data["how" if booked else "why"])
+        self._closed[key] = booked
+        self.counts[f"booked_{how}"] += 1
+        if how == "assumed" and self._scenario.policy.on_unknown != "settle":
+            raise Violation("I9: an outcome was assumed although the shop chose `certain`")
+        if booked != self.was_applied(key) and not truth.tainted:
+            self._pardon(truth, doubt, commit, booked=booked, how=how)
+        truth.doubt = None
+
+    def _pardon(self, truth: PoolTruth, doubt: Doubt, commit: Committed, *, booked: bool, how: str) -> None:
+        """A wrong booking: allowed only under the exact condition that the reference names."""
+        if how == "assumed" and booked and self._all_moved_to_after_values(doubt):
+            truth.tainted = "assumed_wrong"
+        elif how == "orders" and self._hidden_moves_imitated(doubt, commit, booked=booked):
+            truth.tainted = "orders_misled"
+        else:
+            was = "was" if self.was_applied(doubt.intent.key) else "was not"
+            raise Violation(
+                f"I2: correction {doubt.intent.key} {was} applied and was booked as the opposite ({how})"
+            )
+        self.counts[truth.tainted] += 1
+
+    def _all_moved_to_after_values(self, doubt: Doubt) -> bool:
+        """The write was lost and, before the first read in the window, others moved every row by its delta."""
+        if not doubt.first_within(self._scenario.policy.settle_window_s):
+            return False
+        return all(
+            row.member in doubt.first
+            and self._moved(row.member, doubt.opened[row.member].seq, doubt.first[row.member].seq) == row.delta
+            for row in doubt.intent.rows
+        )
+
+    def _hidden_moves_imitated(self, doubt: Doubt, commit: Committed, *, booked: bool) -> bool:
+        """Movements without an order (by hand, by apps) equal our deltas on every row, or undo them."""
+        if self._scenario.only_orders or commit.reading is None:
+            return False
+        sign = 1 if booked else -1
+        return all(
+            self._moved_by_hand(row.member, doubt.opened[row.member].seq, self._row(row.member, commit.reading).seq)
+            == sign * row.delta
+            for row in doubt.intent.rows
+        )
+
+    def _moved(self, id: MemberId, after: int, upto: int) -> int:
+        return self._shop.outside(self._outside.levels[id], after=after, upto=upto)
+
+    def _moved_by_hand(self, id: MemberId, after: int, upto: int) -> int:
+        movements = self._shop.levels[self._outside.levels[id]].movements
+        return sum(
+            m.delta for m in movements if after < m.seq <= upto and m.cause != OURS and m.cause not in BY_ORDERS
+        )
+
+    # --- freezing ---
+
+    def _frozen(self, truth: PoolTruth, commit: Committed, state: PoolState) -> None:
+        assert state.frozen is not None
+        code = state.frozen.code
+        self.counts[f"frozen_{code.value}"] += 1
+        if not state.frozen.reason:
+            raise Violation("I9: a pool is frozen without a reason")
+        if code is FreezeCode.OUTCOME_UNKNOWN:
+            self._judge_freeze(truth, commit)
+        elif code is FreezeCode.REFUSED:
+            self._demand_fault("write_refused", code)
+        elif code is FreezeCode.KEY_MISMATCH:
+            self._demand_fault("write_key_mismatch", code)
+        elif not truth.tainted:
+            raise Violation(f"I9: frozen as {code.value}, which nothing in this run can cause: {state.frozen.reason}")
+
+    def _demand_fault(self, kind: str, code: FreezeCode) -> None:
+        if kind not in self._scenario.rates:
+            raise Violation(f"I9: frozen as {code.value} although the shop never said so")
+
+    def _judge_freeze(self, truth: PoolTruth, commit: Committed) -> None:
+        """Freezing is honest only when no rule could have decided."""
+        doubt = truth.doubt
+        if doubt is None or commit.reading is None:
+            raise Violation("I9: frozen for an unknown outcome without an open correction or a read")
+        quiet = [id for id in doubt.opened if self._surely_unchanged(doubt, id, commit.reading)]
+        if quiet and not commit.reading.lagging:
+            raise Violation(f"I9: frozen although {quiet[0].item_id} stood unchanged: that was not applied")
+        if self._should_have_been_assumed(doubt):
+            raise Violation("I9: frozen although the first read proved enough for `settle`")
+
+    def _surely_unchanged(self, doubt: Doubt, id: MemberId, reading: Reading) -> bool:
+        level = self._outside.levels[id]
+        shown = reading.levels.get(level)
+        if shown is None or shown.quantity is None or "clock_jump" in self._scenario.rates:
+            return False
+        if any(m.seq > doubt.opened[id].seq for m in self._shop.levels[level].movements):
+            return False
+        old_enough_s = 2.0 + self._scenario.policy.clock_skew_s + abs(self._scenario.shop_skew_s)
+        return doubt.opened[id].stamp_s < seconds(doubt.intent.opened_at) - old_enough_s
+
+    def _should_have_been_assumed(self, doubt: Doubt) -> bool:
+        """In the first read, within the window, every row showed our write and nothing else."""
+        policy = self._scenario.policy
+        application = self._applied.get(doubt.intent.key)
+        hard = {"clock_jump", "read_lagging"} & set(self._scenario.rates)
+        if policy.on_unknown != "settle" or application is None or hard:
+            return False
+        if not doubt.first_within(policy.settle_window_s):
+            return False
+        return all(self._plainly_ours(doubt, row.member, application) for row in doubt.intent.rows)
+
+    def _plainly_ours(self, doubt: Doubt, id: MemberId, application: Application) -> bool:
+        shown, opened = doubt.first.get(id), doubt.opened[id]
+        if shown is None or shown.quantity is None or shown.seq < application.seq:
+            return False
+        movements = self._shop.levels[self._outside.levels[id]].movements
+        others = any(opened.seq < m.seq <= shown.seq and m.cause != OURS for m in movements)
+        return not others and shown.stamp_s > opened.stamp_s
+
+    # --- identities ---
+
+    def _accept(self, truth: PoolTruth, state: PoolState, reading: Reading | None) -> None:
+        """Levels that stand in the ledger as they stood in this read are accepted up to it."""
+        if reading is None:
+            return
+        for id, stay in truth.stays.items():
+            shown = reading.levels.get(self._outside.levels[id])
+            if shown is not None and shown.quantity == state.members[id].expected:
+                stay.accepted = max(stay.accepted, shown.seq)
+
+    def _judge_identity(self, key: str, truth: PoolTruth, state: PoolState) -> None:
+        """I1 and I2 for what the ledger says it has seen and done."""
+        if set(state.members) != set(truth.stays):
+            raise Violation(f"{key}: the ledger's members are not those that joined and did not leave")
+        if truth.tainted or truth.doubt is not None:
+            return
+        for id, stay in truth.stays.items():
+            member = state.members[id]
+            ours = self._ours(self._outside.levels[id], stay.start)
+            if member.confirmed != ours:
+                raise Violation(
+                    f"I2: {key} says it moved {id.item_id} by {member.confirmed}, the shop says {ours}"
+                )
+
+    def _ours(self, level: LevelKey, after: int) -> int:
+        return sum(
+            m.delta for m in self._shop.levels[level].movements if m.seq > after and m.cause == OURS
+        )
+
+
+def _opened(self, truth: PoolTruth, commit: Committed, state: PoolState) -> None:
+        assert state.intent is not None
+        if state.intent.key in self._pool_of_key:
+            raise Violation(f"I2: the key {state.intent.key} was used for two corrections")
+        self._pool_of_key[state.intent.key] = commit.key
+        rows = {row.member: self._row(row.member, commit.reading) for row in state.intent.rows}
+        truth.doubt = Doubt(intent=state.intent, opened=rows, sent_at=state.intent.opened_at)
+        self.counts["intents"] += 1
+
+    def _first_read(self, truth: PoolTruth, entry: Entry, reading: Reading | None) -> None:
+        assert truth.doubt is not None
+        assert reading is not None
+        truth.doubt.first_at = entry.at
+        truth.doubt.first = {
+            id: shown
+            for id in truth.doubt.opened
+            if (shown := reading.levels.get(self._outside.levels[id])) is not None
+        }
+
+    # --- how intents end ---
+
+    def _booked(self, truth: PoolTruth, commit: Committed, entry: Entry) -> None:
+        doubt, key = truth.doubt, str(entry.data["key"])
+        if doubt is None or doubt.intent.key != key:
+            raise Violation(f"I2: correction {key} was booked twice or never opened")
+        booked = entry.kind == "intent_applied"
+        how = str(entry.data["how" if booked else "why"])
+        self._closed[key] = booked
+        self.counts[f"booked_{how}"] += 1
+        if how == "assumed" and self._scenario.policy.on_unknown != "settle":
+            raise Violation("I9: an outcome was assumed although the shop chose `certain`")
+        if booked != self.was_applied(key) and not truth.tainted:
+            self._pardon(truth, doubt, commit, booked=booked, how=how)
+        truth.doubt = None
+
+    def _pardon(self, truth: PoolTruth, doubt: Doubt, commit: Committed, *, booked: bool, how: str) -> None:
+        """A wrong booking: allowed only under the exact condition that the reference names."""
+        if how == "assumed" and booked and self._all_moved_to_after_values(doubt):
+            truth.tainted = "assumed_wrong"
+        elif how == "orders" and self._hidden_moves_imitated(doubt, commit, booked=booked):
+            truth.tainted = "orders_misled"
+        else:
+            was = "was" if self.was_applied(doubt.intent.key) else "was not"
+            raise Violation(
+                f"I2: correction {doubt.intent.key} {was} applied and was booked as the opposite ({how})"
+            )
+        self.counts[truth.tainted] += 1
+
+    def _all_moved_to_after_values(self, doubt: Doubt) -> bool:
+        """The write was lost and, before the first read in the window, others moved every row by its delta."""
+        if not doubt.first_within(self._scenario.policy.settle_window_s):
+            return False
+        return all(
+            row.member in doubt.first
+            and self._moved(row.member, doubt.opened[row.member].seq, doubt.first[row.member].seq) == row.delta
+            for row in doubt.intent.rows
+        )
+
+    def _hidden_moves_imitated(self, doubt: Doubt, commit: Committed, *, booked: bool) -> bool:
+        """Movements without an order (by hand, by apps) equal our deltas on every row, or undo them."""
+        if self._scenario.only_orders or commit.reading is None:
+            return False
+        sign = 1 if booked else -1
+        return all(
+            self._moved_by_hand(row.member, doubt.opened[row.member].seq, self._row(row.member, commit.reading).seq)
+            == sign * row.delta
+            for row in doubt.intent.rows
+        )
+
+    def _moved(self, id: MemberId, after: int, upto: int) -> int:
+        return self._shop.outside(self._outside.levels[id], after=after, upto=upto)
+
+    def _moved_by_hand(self, id: MemberId, after: int, upto: int) -> int:
+        movements = self._shop.levels[self._outside.levels[id]].movements
+        return sum(
+            m.delta for m in movements if after < m.seq <= upto and m.cause != OURS and m.cause not in BY_ORDERS
+        )
+
+    # --- freezing ---
+
+    def _frozen(self, truth: PoolTruth, commit: Committed, state: PoolState) -> None:
+        assert state.frozen is not None
+        code = state.frozen.code
+        self.counts[f"frozen_{code.value}"] += 1
+        if not state.frozen.reason:
+            raise Violation("I9: a pool is frozen without a reason")
+        if code is FreezeCode.OUTCOME_UNKNOWN:
+            self._judge_freeze(truth, commit)
+        elif code is FreezeCode.REFUSED:
+            self._demand_fault("write_refused", code)
+        elif code is FreezeCode.KEY_MISMATCH:
+            self._demand_fault("write_key_mismatch", code)
+        elif not truth.tainted:
+            raise Violation(f"I9: frozen as {code.value}, which nothing in this run can cause: {state.frozen.reason}")
+
+    def _demand_fault(self, kind: str, code: FreezeCode) -> None:
+        if kind not in self._scenario.rates:
+            raise Violation(f"I9: frozen as {code.value} although the shop never said so")
+
+    def _judge_freeze(self, truth: PoolTruth, commit: Committed) -> None:
+        """Freezing is honest only when no rule could have decided."""
+        doubt = truth.doubt
+        if doubt is None or commit.reading is None:
+            raise Violation("I9: frozen for an unknown outcome without an open correction or a read")
+        quiet = [id for id in doubt.opened if self._surely_unchanged(doubt, id, commit.reading)]
+        if quiet and not commit.reading.lagging:
+            raise Violation(f"I9: frozen although {quiet[0].item_id} stood unchanged: that was not applied")
+        if self._should_have_been_assumed(doubt):
+            raise Violation("I9: frozen although the first read proved enough for `settle`")
+
+    def _surely_unchanged(self, doubt: Doubt, id: MemberId, reading: Reading) -> bool:
+        level = self._outside.levels[id]
+        shown = reading.levels.get(level)
+        if shown is None or shown.quantity is None or "clock_jump" in self._scenario.rates:
+            return False
+        if any(m.seq > doubt.opened[id].seq for m in self._shop.levels[level].movements):
+            return False
+        old_enough_s = 2.0 + self._scenario.policy.clock_skew_s + abs(self._scenario.shop_skew_s)
+        return doubt.opened[id].stamp_s < seconds(doubt.intent.opened_at) - old_enough_s
+
+    def _should_have_been_assumed(self, doubt: Doubt) -> bool:
+        """In the first read, within the window, every row showed our write and nothing else."""
+        policy = self._scenario.policy
+        application = self._applied.get(doubt.intent.key)
+        hard = {"clock_jump", "read_lagging"} & set(self._scenario.rates)
+        if policy.on_unknown != "settle" or application is None or hard:
+            return False
+        if not doubt.first_within(policy.settle_window_s):
+            return False
+        return all(self._plainly_ours(doubt, row.member, application) for row in doubt.intent.rows)
+
+    def _plainly_ours(self, doubt: Doubt, id: MemberId, application: Application) -> bool:
+        shown, opened = doubt.first.get(id), doubt.opened[id]
+        if shown is None or shown.quantity is None or shown.seq < application.seq:
+            return False
+        movements = self._shop.levels[self._outside.levels[id]].movements
+        others = any(opened.seq < m.seq <= shown.seq and m.cause != OURS for m in movements)
+        return not others and shown.stamp_s > opened.stamp_s
+
+    # --- identities ---
+
+    def _accept(self, truth: PoolTruth, state: PoolState, reading: Reading | None) -> None:
+        """Levels that stand in the ledger as they stood in this read are accepted up to it."""
+        if reading is None:
+            return
+        for id, stay in truth.stays.items():
+            shown = reading.levels.get(self._outside.levels[id])
+            if shown is not None and shown.quantity == state.members[id].expected:
+                stay.accepted = max(stay.accepted, shown.seq)
+
+    def _judge_identity(self, key: str, truth: PoolTruth, state: PoolState) -> None:
+        """I1 and I2 for what the ledger says it has seen and done."""
+        if set(state.members) != set(truth.stays):
+            raise Violation(f"{key}: the ledger's members are not those that joined and did not leave")
+        if truth.tainted or truth.doubt is not None:
+            return
+        for id, stay in truth.stays.items():
+            member = state.members[id]
+            ours = self._ours(self._outside.levels[id], stay.start)
+            if member.confirmed != ours:
+                raise Violation(
+                    f"I2: {key} says it moved {id.item_id} by {member.confirmed}, the shop says {ours}"
+                )
+
+    def _ours(self, level: LevelKey, after: int) -> int:
+        return sum(
+            m.delta for m in self._shop.levels[level].movements if m.seq > after and m.cause == OURS
+        )
+
+
+def _within(intent: Intent, scenario: Scenario) -> bool:
+    first = intent.first_read
+    return first is not None and (first.at - intent.sent_at).total_seconds() <= scenario.policy.settle_window_s
+
+
+def commit_late(intent: Intent, scenario: Scenario) -> bool:
+    """Whether the first read of this intent is known to have come after the window."""
+    return intent.first_read is not None and not _within(intent, scenario)
+
+
+def _opened(entries: Sequence[Entry]) -> bool:
+    return any(entry.kind == "intent_opened" for entry in entries)
+
+
+def _member(value: object) -> MemberId:
+    assert isinstance(value, Sequence)
+    return MemberId(str(value[0]), str(value[1]))
+
+
+def _int(entry: Entry, name: str) -> int:
+    value = entry.data[name]
+    assert isinstance(value, int)
+    return value
