@@ -130,7 +130,9 @@ def test_a_delayed_subscription_makes_work_and_job_for_later(database: str) -> N
             shop = await add_shop(conn)
             await add_automation(conn, shop, "aut_1", Subscription(topic=LEVELS, delay=timedelta(minutes=10)))
             await receive(conn, [event(shop)])
-            [(due_in,)] = await rows(conn, "select due_at - received_at from work join events using (event_id)")
+            [(due_in,)] = await rows(
+                conn, "select due_at - received_at from work join events using (event_id)"
+            )
             assert due_in == timedelta(minutes=10)
             [(_, _, scheduled_at)] = await jobs(conn)
             assert [(scheduled_at,)] == await rows(conn, "select due_at from work")
@@ -145,7 +147,8 @@ def test_the_delay_of_a_schedule_counts_from_its_slot(database: str) -> None:
             daily = Subscription(topic="mechanic/scheduler/daily", delay=timedelta(hours=10))
             await add_automation(conn, shop, "aut_1", daily)
             await receive(
-                conn, [event(shop, topic=daily.topic, source=Source.SCHEDULE, triggered_at=NOON, webhook_id=None)]
+                conn,
+                [event(shop, topic=daily.topic, source=Source.SCHEDULE, triggered_at=NOON, webhook_id=None)],
             )
             assert await rows(conn, "select due_at from work") == [(NOON + timedelta(hours=10),)]
 
@@ -173,7 +176,9 @@ def test_ids_beyond_what_a_float_holds_survive(database: str) -> None:
         (r"a written \u0000 and \ud83d", r"a written \u0000 and \ud83d"),
     ],
 )
-def test_text_that_json_allows_and_postgresql_refuses_is_repaired(database: str, given: str, stored: str) -> None:
+def test_text_that_json_allows_and_postgresql_refuses_is_repaired(
+    database: str, given: str, stored: str
+) -> None:
     async def story() -> None:
         async with await connect(database) as conn:
             shop = await add_shop(conn)
@@ -192,7 +197,8 @@ def test_two_writers_of_the_same_keys_in_opposite_order_do_not_deadlock(database
     async def write(shop, numbers, subjects) -> None:
         async with await psycopg.AsyncConnection.connect(database) as conn:
             await receive(
-                conn, [event(shop, no, subject=subject) for no, subject in zip(numbers, subjects, strict=True)]
+                conn,
+                [event(shop, no, subject=subject) for no, subject in zip(numbers, subjects, strict=True)],
             )
 
     async def story() -> None:

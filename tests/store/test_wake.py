@@ -70,8 +70,7 @@ def test_a_new_event_pulls_a_back_off_forward_and_rings(database: str) -> None:
         async with await connect(database) as conn, await connect(database) as ear:
             shop = await _installed(conn)
             await ear.execute('listen "procrastinate_queue_v1#keys"')
-            await keys.record_failure(conn, key(shop), error="x", next_at=_now() + SOON)
-            await wake.wake_next(conn, key(shop))
+            await wake.wake(conn, [(key(shop), _now() + SOON)])
             [_] = [told async for told in ear.notifies(timeout=2, stop_after=1)]
             await receive(conn, [event(shop)])
             assert await jobs(conn) == [(key(shop).lock, "todo", None)]
@@ -162,19 +161,18 @@ def test_the_next_wake_up_is_the_earliest_of_the_work_and_the_keys_own_time(data
     asyncio.run(story())
 
 
-def test_a_key_that_backs_off_waits_although_its_work_is_due(database: str) -> None:
+def test_failures_are_counted_until_a_run_goes_well(database: str) -> None:
     async def story() -> None:
         async with await connect(database) as conn:
-            shop = await _installed(conn)
-            await receive(conn, [event(shop)])
-            await _fetch(conn)
-            next_at = _now() + SOON
-            assert await keys.record_failure(conn, key(shop), error="x", next_at=next_at) == 1
-            assert await wake.wake_next(conn, key(shop)) == next_at
-            assert await keys.record_failure(conn, key(shop), error="y", next_at=next_at) == 2
-            assert (await keys.state(conn, key(shop))).last_error == "y"
+            shop, own, retry_at = await _installed(conn), _now() + 2 * SOON, _now() + SOON
+            await keys.set_wake_at(conn, key(shop), own)
+            assert await keys.record_failure(conn, key(shop), error="x", next_at=retry_at) == 1
+            assert await keys.record_failure(conn, key(shop), error="y", next_at=retry_at) == 2
+            assert await keys.state(conn, key(shop)) == keys.KeyState(
+                failures=2, retry_at=retry_at, wake_at=own, last_error="y"
+            )
             assert await keys.clear(conn, key(shop), started_at=_now())
-            assert (await keys.state(conn, key(shop))) == keys.KeyState(wake_at=next_at)
+            assert await keys.state(conn, key(shop)) == keys.KeyState(wake_at=own)
 
     asyncio.run(story())
 
@@ -284,14 +282,15 @@ def test_the_sweep_wakes_what_is_due_and_has_no_job(database: str) -> None:
             await receive(conn, [event(shop, no, subject=f"work-{no}") for no in range(3)])
             await conn.execute("update work set due_at = now() + interval '1 hour' where subject = 'work-2'")
             await keys.set_wake_at(conn, key(shop, subject="own time"), _now() - SOON)
+            await keys.record_failure(conn, key(shop, subject="failed"), error="x", next_at=_now() - SOON)
             await keys.set_wake_at(conn, key(shop, subject="not yet"), _now() + SOON)
             await _pool(conn, shop, "doubtful", in_doubt=True)
             await _pool(conn, shop, "sure", in_doubt=False)
             await _effect(conn, shop, "unfinished")
             await conn.execute("delete from procrastinate_jobs where lock not like '%work-0'")
-            assert await wake.sweep(conn) == 4
+            assert await wake.sweep(conn) == 5
             assert {lock.split(":", 2)[2] for lock, _, _ in await jobs(conn)} == {
-                "work-0", "work-1", "own time", "doubtful", "unfinished"
+                "work-0", "work-1", "own time", "failed", "doubtful", "unfinished"
             }  # fmt: skip
             assert await wake.sweep(conn) == 0
 

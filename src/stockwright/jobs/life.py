@@ -60,7 +60,7 @@ class Life:
         if self.leads.is_set():
             await self.conn.execute("select 1")
         elif await wake.try_lead(self.conn):
-            LOG.info("this worker leads: it does the periodic work", worker_id=self.worker_id)
+            LOG.info("this worker leads: it does the periodic work")
             self.leads.set()
 
     async def end(self) -> None:

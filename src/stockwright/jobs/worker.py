@@ -24,7 +24,7 @@ LOG = structlog.get_logger(__name__)
 
 HandleKey = Callable[[Key], Awaitable[None]]
 
-_LOOK_EVERY_S = 5.0
+_LOOK_EVERY_S = 2.0
 _ENGINE_POOL_SIZE = 4
 _ENGINE_WAIT_S = 5.0
 _LONGEST_PAUSE_S = 30.0

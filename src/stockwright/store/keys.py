@@ -24,6 +24,7 @@ class KeyState:
     """What is known of a key besides its work."""
 
     failures: int = 0  # in a row, of runs that ended in an unexpected error or with their worker
+    retry_at: datetime | None = None
     wake_at: datetime | None = None
     last_error: str = ""
     cursor: Json = None

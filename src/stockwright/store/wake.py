@@ -41,7 +41,7 @@ async def wake(conn: AsyncConnection, keys: Sequence[tuple[Key, datetime | None]
 async def wake_next(conn: AsyncConnection, key: Key) -> datetime | None:
     """Wake a key at the earliest of its waiting work and its own wake-up time; that time, or None.
 
-    A key that backs off after a failure waits for its wake-up time, whatever work is due.
+    For a run that goes well; one that failed is woken at its retry time instead.
     """
     cursor = await conn.execute(SQL.next_time, key_values(key))
     row = await cursor.fetchone()

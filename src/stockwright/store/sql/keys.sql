@@ -22,7 +22,7 @@ update work set done_at = now()
 where shop_id = %(shop_id)s and automation_id = %(automation_id)s and done_at is null;
 
 -- state: what is known of a key besides its work
-select failures, wake_at, last_error, cursor from keys
+select failures, retry_at, wake_at, last_error, cursor from keys
 where shop_id = %(shop_id)s and automation_id = %(automation_id)s and subject = %(subject)s;
 
 -- set_wake_at: when the key has to run again without a new event
@@ -36,14 +36,15 @@ values (%(shop_id)s, %(automation_id)s, %(subject)s, %(cursor)s)
 on conflict (shop_id, automation_id, subject) do update set cursor = excluded.cursor;
 
 -- record_failure: count it, and when to try again
-insert into keys (shop_id, automation_id, subject, failures, wake_at, last_error)
+insert into keys (shop_id, automation_id, subject, failures, retry_at, last_error)
 values (%(shop_id)s, %(automation_id)s, %(subject)s, 1, %(next_at)s, %(error)s)
 on conflict (shop_id, automation_id, subject) do update
-set failures = keys.failures + 1, wake_at = excluded.wake_at, last_error = excluded.last_error
+set failures = keys.failures + 1, retry_at = excluded.retry_at, last_error = excluded.last_error
 returning failures;
 
 -- clear: the failures are over, and the wake-up that this run answered is done
-update keys set failures = 0, last_error = '', wake_at = case when wake_at > %(started_at)s then wake_at end
+update keys
+set failures = 0, retry_at = null, last_error = '', wake_at = case when wake_at > %(started_at)s then wake_at end
 where shop_id = %(shop_id)s and automation_id = %(automation_id)s and subject = %(subject)s
   and (failures > 0 or last_error <> '' or wake_at <= %(started_at)s);
 
@@ -53,5 +54,6 @@ with closed as (
     where shop_id = %(shop_id)s and automation_id = %(automation_id)s and subject = %(subject)s
       and done_at is null and due_at <= now()
 )
-update keys set failures = 0, wake_at = null, last_error = %(error)s
+update keys
+set failures = 0, retry_at = null, last_error = %(error)s, wake_at = case when wake_at > now() then wake_at end
 where shop_id = %(shop_id)s and automation_id = %(automation_id)s and subject = %(subject)s;

@@ -1,8 +1,8 @@
 -- wake: one waiting job per key, due no later than asked
 select wake_keys(%(shop_ids)s::bigint[], %(automation_ids)s::text[], %(subjects)s::text[], %(ats)s::timestamptz[]);
 
--- next_time: when a key has to run next; while it backs off, only its wake-up time counts
-select case when k.failures > 0 then k.wake_at else least(w.due_at, k.wake_at) end as at
+-- next_time: when a key has to run next, by its waiting work and its own wake-up time
+select least(w.due_at, k.wake_at) as at
 from (
     select min(due_at) as due_at from work
     where shop_id = %(shop_id)s and automation_id = %(automation_id)s and subject = %(subject)s and done_at is null
@@ -15,6 +15,8 @@ with due as (
     select shop_id, automation_id, subject from work where done_at is null and due_at <= now()
     union
     select shop_id, automation_id, subject from keys where wake_at <= now()
+    union
+    select shop_id, automation_id, subject from keys where retry_at <= now()
     union
     select shop_id, automation_id, subject from effects where state = 'pending' and coalesce(next_at, now()) <= now()
     union

@@ -110,13 +110,15 @@ create table keys (
     shop_id       bigint not null,
     automation_id text not null,
     subject       text not null,
-    failures      integer not null default 0,
-    wake_at       timestamptz,
+    failures      integer not null default 0,         -- in a row, of runs that ended in an unexpected error
+    retry_at      timestamptz,                        -- when such a run is tried again
+    wake_at       timestamptz,                        -- when the key runs without a new event
     last_error    text not null default '',
     cursor        jsonb,                              -- where a scan goes on after a crash
     primary key (shop_id, automation_id, subject)
 );
 create index keys_wake on keys (wake_at) where wake_at is not null;
+create index keys_retry on keys (retry_at) where retry_at is not null;
 
 create table schedule_marks (
     shop_id  bigint not null references shops on delete cascade,
