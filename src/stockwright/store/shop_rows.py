@@ -9,12 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
-from psycopg_pool import AsyncConnectionPool
 
 from stockwright.model import ShopId, StockwrightError
 from stockwright.store import budgets, shops
+from stockwright.store.database import Connection, Pool
 from stockwright.store.shops import Shop
 
 
@@ -22,7 +21,7 @@ from stockwright.store.shops import Shop
 class LockedShop:
     """A shop row that no other process can lock until the block ends."""
 
-    conn: AsyncConnection
+    conn: Connection
     account: Shop
 
     async def save(self, token: bytes, *, expires_at: datetime) -> None:
@@ -33,7 +32,7 @@ class LockedShop:
 class ShopRows:
     """Shop rows, token renewal and cost budgets over a connection pool."""
 
-    def __init__(self, pool: AsyncConnectionPool) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def account(self, shop_id: ShopId) -> Shop:
@@ -77,7 +76,7 @@ class ShopRows:
             await budgets.block(conn, shop_id, delay_s=delay_s)
 
     @asynccontextmanager
-    async def _autocommit(self) -> AsyncIterator[AsyncConnection]:
+    async def _autocommit(self) -> AsyncIterator[Connection]:
         # BEGIN and COMMIT would make three round trips of one; changing the mode costs none.
         async with self._pool.connection() as conn:
             before = conn.autocommit
