@@ -6,6 +6,7 @@ wake-up, its numbers are never trusted.
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from stockwright.store.database import Collided, Pool, Refused, Unreachable
 
 LOG = structlog.get_logger(__name__)
 
+_NUMBER = re.compile(r"[1-9][0-9]{0,19}")  # the number of a Shopify object; may exceed 2**53
 _ID_LIMIT = 255  # characters of a delivery id, an event id or a topic
 
 
@@ -135,8 +137,8 @@ def subject_of(topic: str, payload: JsonObject) -> str:
 
 
 def _gid(kind: str, number: object) -> str:
-    is_id = (isinstance(number, int) and number > 0) or (isinstance(number, str) and number.isdecimal())
-    return gid(kind, str(number)) if is_id and len(str(number)) <= 20 else WHOLE_SHOP
+    text = str(number) if isinstance(number, int | str) else ""
+    return gid(kind, text) if _NUMBER.fullmatch(text) else WHOLE_SHOP
 
 
 class CachedSenders:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings.sources import read_env_file
 
 from stockwright.model import StockwrightError
 
@@ -187,7 +187,7 @@ def load(environ: Mapping[str, str], *, env_file: Path | None = Path(".env")) ->
 def _from_file(path: Path | None) -> dict[str, str]:
     if path is None or not path.is_file():
         return {}
-    return {name: value or "" for name, value in read_env_file(path, case_sensitive=True).items()}
+    return {name: value or "" for name, value in dotenv_values(path, interpolate=False).items()}
 
 
 def _is_ours(name: str) -> bool:
