@@ -26,7 +26,7 @@ from stockwright.ledger.state import (
     Tick,
 )
 from tests.simulation.core.clock import Clock, instant, seconds
-from tests.simulation.core.network import Call, Network, Reading
+from tests.simulation.core.network import Network, Reading, Shown
 from tests.simulation.core.outside import Outside
 from tests.simulation.core.shop import ChangeRow, LevelKey
 from tests.simulation.core.store import Event, Store
@@ -162,9 +162,7 @@ class Driver:
             for event in loaded.events
         )
 
-    def _without_read(
-        self, worker: Worker, key: str, loaded: Loaded
-    ) -> Generator[Pause, None, bool | None]:
+    def _without_read(self, worker: Worker, key: str, loaded: Loaded) -> Generator[Pause, None, bool | None]:
         if loaded.state is None or loaded.state.intent is None:
             self._store.done(key, upto=loaded.upto, wake_at_s=loaded.wake_at_s)
             return False
@@ -263,7 +261,8 @@ class Driver:
         if call.outcome == "unknown" and self._habits.renews_key_when_unknown:
             call = self._network.write(self._new_key(), self._rows(intent))
             yield Pause("after_send", call.answer_after_s)
-        return _heard(intent, self._now(worker), call)
+        offenders = tuple(self._outside.ids[level] for level in call.offenders)
+        return replace(_reply(intent, self._now(worker), call.outcome), offenders=offenders)
 
     def _record(self, worker: Worker, key: str, sent_from: PoolState | None, reply: Reply) -> Step:
         """Load, step and store in one transaction, so no other worker comes between."""
@@ -289,30 +288,25 @@ class Driver:
     def _now(self, worker: Worker) -> datetime:
         return instant(self._clock.now_s + worker.clock_error_s)
 
-    def _levels_of(self, key: str) -> list[LevelKey]:
-        location = self._outside.locations[0] if self._habits.ignores_location else key
-        return [level for level in self._outside.scope if level.location == location]
+    def _levels_of(self, key: str) -> Mapping[LevelKey, int]:
+        return self._outside.scope_of(self._outside.locations[0] if self._habits.ignores_location else key)
 
     def _seen(self, key: str, loaded: Loaded, reading: Reading) -> tuple[Seen, ...]:
         told = self._told(loaded.events) if self._habits.trusts_payload else {}
-        seen = []
-        for level, shown in reading.levels.items():
-            id = self._outside.id_at(level, key) if self._habits.ignores_location else self._outside.ids[level]
-            available = told.get(id, shown.quantity) if shown.quantity is not None else None
-            stamp = instant(shown.stamp_s)
-            seen.append(
-                Seen(
-                    id=id,
-                    units=self._outside.scope[level],
-                    available=available,
-                    stamp=stamp,
-                    why_not=shown.why_not,
-                )
-            )
-        return tuple(seen)
+        if self._habits.ignores_location:
+            return tuple(seen_as(self._outside.id_at(row[0], key), row[1]) for row in reading.levels.items())
+        ids = self._outside.ids
+        seen = [seen_as(ids[level], shown) for level, shown in reading.levels.items()]
+        return (
+            tuple(replace(row, available=told.get(row.id, row.available)) for row in seen)
+            if told
+            else tuple(seen)
+        )
 
     def _told(self, events: tuple[Event, ...]) -> Mapping[MemberId, int]:
-        return {event.member: event.available for event in events if event.member and event.available is not None}
+        return {
+            event.member: event.available for event in events if event.member and event.available is not None
+        }
 
     def _order_moves(self, intent: Intent | None) -> Mapping[MemberId, int] | None:
         if intent is None or intent.resend_at is not None or not self._order_evidence:
@@ -331,6 +325,17 @@ class Driver:
         )
 
 
+def seen_as(id: MemberId, shown: Shown) -> Seen:
+    """One level of an answer in the ledger's words."""
+    return Seen(
+        id=id,
+        units=shown.units,
+        available=shown.quantity,
+        stamp=instant(shown.stamp_s),
+        why_not=shown.why_not,
+    )
+
+
 def _stored_s(moment: datetime | None) -> float | None:
     """A moment by the worker's clock as it is stored; the database compares it with its own clock."""
     return None if moment is None else seconds(moment)
@@ -338,9 +343,3 @@ def _stored_s(moment: datetime | None) -> float | None:
 
 def _reply(intent: Intent, at: datetime, outcome: str) -> Reply:
     return Reply(at=at, key=intent.key, outcome=Outcome(outcome), detail=outcome)
-
-
-def _heard(intent: Intent, at: datetime, call: Call) -> Reply:
-    ids = {row.member.item_id: row.member for row in intent.rows}
-    offenders = tuple(ids[level.item] for level in call.offenders if level.item in ids)
-    return replace(_reply(intent, at, call.outcome), offenders=offenders)

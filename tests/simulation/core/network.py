@@ -5,7 +5,7 @@ it is gone for ever; the protocol's dead time rests on that.
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -57,12 +57,16 @@ class Call:
 
 
 class Shown(NamedTuple):
-    """One level in an answer. `quantity` None: hidden, and why. `seq`: the moment that it shows."""
+    """One level in an answer. `quantity` None: hidden, and why. `seq`: the moment that it shows.
+
+    `units` is its pack size, as it is configured when the answer is made.
+    """
 
     quantity: int | None
     stamp_s: float
     why_not: str
     seq: int
+    units: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +132,18 @@ class Network:
     def _execute(self, call: Call) -> Answer:
         return self._shop.adjust(call.key, call.rows, now_s=self._clock.now_s)
 
-    def read(self, levels: Iterable[LevelKey]) -> Reading | None:
-        """The levels now, in one query; None when the read failed. Some rows may lag by seconds."""
+    def read(self, levels: Mapping[LevelKey, int]) -> Reading | None:
+        """These levels (with their pack sizes) now, in one query; None when it failed. Some rows may lag."""
         self.reads += 1
         if self._faults.strikes("read_failed"):
             return None
         lags = self._faults.strikes("read_lagging")
         hides = self._faults.strikes("read_null_level")
-        shown = {level: self._show(level) for level in levels if not self._shop.levels[level].deleted}
+        shown = {
+            level: self._show(level, units)
+            for level, units in levels.items()
+            if not self._shop.levels[level].deleted
+        }
         if lags and shown:
             self._lag(shown)
         if hides and shown:
@@ -143,13 +151,13 @@ class Network:
             shown[level] = shown[level]._replace(quantity=None, why_not="inactive")
         return Reading(self._shop.seq, shown, lags)
 
-    def _show(self, level: LevelKey) -> Shown:
+    def _show(self, level: LevelKey, units: int) -> Shown:
         it = self._shop.levels[level]
-        return Shown(it.available, it.stamp_s, it.why_not, self._shop.seq)
+        return Shown(it.available, it.stamp_s, it.why_not, self._shop.seq, units)
 
     def _lag(self, shown: dict[LevelKey, Shown]) -> None:
         level = self._rng.choice(sorted(shown))
         then_s = self._clock.now_s - self._rng.uniform(0.5, LAG_S)
         quantity, stamp_s, seq = self._shop.value_at(level, then_s)
         if shown[level].quantity is not None:
-            shown[level] = Shown(quantity, stamp_s, "", seq)
+            shown[level] = shown[level]._replace(quantity=quantity, stamp_s=stamp_s, seq=seq)

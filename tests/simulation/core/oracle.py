@@ -31,6 +31,9 @@ class Tenure:
     units: int
     start: int  # seq of the read that it joined with
     accepted: int  # seq of the newest read whose value the ledger has folded in
+    hides_ours: bool = False
+    """It joined with a row that lagged behind one of our own corrections, made before it had left. Nothing in
+    the row tells, so the correction will look like a movement: a known limit, should reads really lag."""
 
 
 @dataclass(slots=True)
@@ -41,7 +44,9 @@ class Doubt:
     opened: Mapping[MemberId, Shown]  # each row as the read showed it that opened the intent
     sent_at: datetime
     first_at: datetime | None = None
-    first: Mapping[MemberId, Shown] = field(default_factory=dict)  # each row in the first read after the failure
+    first: Mapping[MemberId, Shown] = field(
+        default_factory=dict
+    )  # each row in the first read after the failure
 
     def first_within(self, window_s: float) -> bool:
         """Whether there was a first read, soon enough after the send to be worth something."""
@@ -144,7 +149,7 @@ class Oracle:
         truth = self.pools.setdefault(commit.key, PoolTruth())
         for entry in commit.step.entries:
             self._enter(truth, commit, state, entry)
-        if commit.reading is not None and truth.doubt is None or _opened(commit.step.entries):
+        if (commit.reading is not None and truth.doubt is None) or _opens(commit.step.entries):
             self._accept(truth, state, commit.reading)
         self._judge_identity(commit.key, truth, state)
 
@@ -183,8 +188,12 @@ class Oracle:
         }
 
     def _stay(self, id: MemberId, units: int, reading: Reading | None) -> Tenure:
-        seq = self._row(id, reading).seq
-        return Tenure(units=units, start=seq, accepted=seq)
+        shown, level = self._row(id, reading), self._outside.levels[id]
+        made_at = reading.seq if reading else 0
+        hides = any(
+            shown.seq < m.seq <= made_at and m.cause == OURS for m in self._shop.levels[level].movements
+        )
+        return Tenure(units=units, start=shown.seq, accepted=shown.seq, hides_ours=hides)
 
     def _row(self, id: MemberId, reading: Reading | None) -> Shown:
         if reading is None:
@@ -225,7 +234,9 @@ class Oracle:
             return
         units = {id: stay.units for id, stay in truth.stays.items()}
         amounts = {units[id] * by for id, by in raised.items()}
-        same_amount = len(amounts) == 1 and surplus == sum(units[id] * by for id, by in raised.items()) - max(amounts)
+        same_amount = len(amounts) == 1 and surplus == sum(units[id] * by for id, by in raised.items()) - max(
+            amounts
+        )
         same_stock = all(self._row(id, reading).quantity == stock // units[id] for id in raised)
         everyone = set(raised) == set(truth.stays) and min(raised.values(), default=0) > 0
         if self._scenario.policy.bulk_raise != "once" or not everyone or not (same_amount or same_stock):
@@ -285,7 +296,8 @@ class Oracle:
             return False
         return all(
             row.member in doubt.first
-            and self._moved(row.member, doubt.opened[row.member].seq, doubt.first[row.member].seq) == row.delta
+            and self._moved(row.member, doubt.opened[row.member].seq, doubt.first[row.member].seq)
+            == row.delta
             for row in doubt.intent.rows
         )
 
@@ -295,177 +307,9 @@ class Oracle:
             return False
         sign = 1 if booked else -1
         return all(
-            self._moved_by_hand(row.member, doubt.opened[row.member].seq, self._row(row.member, commit.reading).seq)
-            == sign * row.delta
-            for row in doubt.intent.rows
-        )
-
-    def _moved(self, id: MemberId, after: int, upto: int) -> int:
-        return self._shop.outside(self._outside.levels[id], after=after, upto=upto)
-
-    def _moved_by_hand(self, id: MemberId, after: int, upto: int) -> int:
-        movements = self._shop.levels[self._outside.levels[id]].movements
-        return sum(
-            m.delta for m in movements if after < m.seq <= upto and m.cause != OURS and m.cause not in BY_ORDERS
-        )
-
-    # --- freezing ---
-
-    def _frozen(self, truth: PoolTruth, commit: Committed, state: PoolState) -> None:
-        assert state.frozen is not None
-        code = state.frozen.code
-        self.counts[f"frozen_{code.value}"] += 1
-        if not state.frozen.reason:
-            raise Violation("I9: a pool is frozen without a reason")
-        if code is FreezeCode.OUTCOME_UNKNOWN:
-            self._judge_freeze(truth, commit)
-        elif code is FreezeCode.REFUSED:
-            self._demand_fault("write_refused", code)
-        elif code is FreezeCode.KEY_MISMATCH:
-            self._demand_fault("write_key_mismatch", code)
-        elif not truth.tainted:
-            raise Violation(f"I9: frozen as {code.value}, which nothing in this run can cause: {state.frozen.reason}")
-
-    def _demand_fault(self, kind: str, code: FreezeCode) -> None:
-        if kind not in self._scenario.rates:
-            raise Violation(f"I9: frozen as {code.value} although the shop never said so")
-
-    def _judge_freeze(self, truth: PoolTruth, commit: Committed) -> None:
-        """Freezing is honest only when no rule could have decided."""
-        doubt = truth.doubt
-        if doubt is None or commit.reading is None:
-            raise Violation("I9: frozen for an unknown outcome without an open correction or a read")
-        quiet = [id for id in doubt.opened if self._surely_unchanged(doubt, id, commit.reading)]
-        if quiet and not commit.reading.lagging:
-            raise Violation(f"I9: frozen although {quiet[0].item_id} stood unchanged: that was not applied")
-        if self._should_have_been_assumed(doubt):
-            raise Violation("I9: frozen although the first read proved enough for `settle`")
-
-    def _surely_unchanged(self, doubt: Doubt, id: MemberId, reading: Reading) -> bool:
-        level = self._outside.levels[id]
-        shown = reading.levels.get(level)
-        if shown is None or shown.quantity is None or "clock_jump" in self._scenario.rates:
-            return False
-        if any(m.seq > doubt.opened[id].seq for m in self._shop.levels[level].movements):
-            return False
-        old_enough_s = 2.0 + self._scenario.policy.clock_skew_s + abs(self._scenario.shop_skew_s)
-        return doubt.opened[id].stamp_s < seconds(doubt.intent.opened_at) - old_enough_s
-
-    def _should_have_been_assumed(self, doubt: Doubt) -> bool:
-        """In the first read, within the window, every row showed our write and nothing else."""
-        policy = self._scenario.policy
-        application = self._applied.get(doubt.intent.key)
-        hard = {"clock_jump", "read_lagging"} & set(self._scenario.rates)
-        if policy.on_unknown != "settle" or application is None or hard:
-            return False
-        if not doubt.first_within(policy.settle_window_s):
-            return False
-        return all(self._plainly_ours(doubt, row.member, application) for row in doubt.intent.rows)
-
-    def _plainly_ours(self, doubt: Doubt, id: MemberId, application: Application) -> bool:
-        shown, opened = doubt.first.get(id), doubt.opened[id]
-        if shown is None or shown.quantity is None or shown.seq < application.seq:
-            return False
-        movements = self._shop.levels[self._outside.levels[id]].movements
-        others = any(opened.seq < m.seq <= shown.seq and m.cause != OURS for m in movements)
-        return not others and shown.stamp_s > opened.stamp_s
-
-    # --- identities ---
-
-    def _accept(self, truth: PoolTruth, state: PoolState, reading: Reading | None) -> None:
-        """Levels that stand in the ledger as they stood in this read are accepted up to it."""
-        if reading is None:
-            return
-        for id, stay in truth.stays.items():
-            shown = reading.levels.get(self._outside.levels[id])
-            if shown is not None and shown.quantity == state.members[id].expected:
-                stay.accepted = max(stay.accepted, shown.seq)
-
-    def _judge_identity(self, key: str, truth: PoolTruth, state: PoolState) -> None:
-        """I1 and I2 for what the ledger says it has seen and done."""
-        if set(state.members) != set(truth.stays):
-            raise Violation(f"{key}: the ledger's members are not those that joined and did not leave")
-        if truth.tainted or truth.doubt is not None:
-            return
-        for id, stay in truth.stays.items():
-            member = state.members[id]
-            ours = self._ours(self._outside.levels[id], stay.start)
-            if member.confirmed != ours:
-                raise Violation(
-                    f"I2: {key} says it moved {id.item_id} by {member.confirmed}, the shop says {ours}"
-                )
-
-    def _ours(self, level: LevelKey, after: int) -> int:
-        return sum(
-            m.delta for m in self._shop.levels[level].movements if m.seq > after and m.cause == OURS
-        )
-
-
-def _opened(self, truth: PoolTruth, commit: Committed, state: PoolState) -> None:
-        assert state.intent is not None
-        if state.intent.key in self._pool_of_key:
-            raise Violation(f"I2: the key {state.intent.key} was used for two corrections")
-        self._pool_of_key[state.intent.key] = commit.key
-        rows = {row.member: self._row(row.member, commit.reading) for row in state.intent.rows}
-        truth.doubt = Doubt(intent=state.intent, opened=rows, sent_at=state.intent.opened_at)
-        self.counts["intents"] += 1
-
-    def _first_read(self, truth: PoolTruth, entry: Entry, reading: Reading | None) -> None:
-        assert truth.doubt is not None
-        assert reading is not None
-        truth.doubt.first_at = entry.at
-        truth.doubt.first = {
-            id: shown
-            for id in truth.doubt.opened
-            if (shown := reading.levels.get(self._outside.levels[id])) is not None
-        }
-
-    # --- how intents end ---
-
-    def _booked(self, truth: PoolTruth, commit: Committed, entry: Entry) -> None:
-        doubt, key = truth.doubt, str(entry.data["key"])
-        if doubt is None or doubt.intent.key != key:
-            raise Violation(f"I2: correction {key} was booked twice or never opened")
-        booked = entry.kind == "intent_applied"
-        how = str(entry.data["how" if booked else "why"])
-        self._closed[key] = booked
-        self.counts[f"booked_{how}"] += 1
-        if how == "assumed" and self._scenario.policy.on_unknown != "settle":
-            raise Violation("I9: an outcome was assumed although the shop chose `certain`")
-        if booked != self.was_applied(key) and not truth.tainted:
-            self._pardon(truth, doubt, commit, booked=booked, how=how)
-        truth.doubt = None
-
-    def _pardon(self, truth: PoolTruth, doubt: Doubt, commit: Committed, *, booked: bool, how: str) -> None:
-        """A wrong booking: allowed only under the exact condition that the reference names."""
-        if how == "assumed" and booked and self._all_moved_to_after_values(doubt):
-            truth.tainted = "assumed_wrong"
-        elif how == "orders" and self._hidden_moves_imitated(doubt, commit, booked=booked):
-            truth.tainted = "orders_misled"
-        else:
-            was = "was" if self.was_applied(doubt.intent.key) else "was not"
-            raise Violation(
-                f"I2: correction {doubt.intent.key} {was} applied and was booked as the opposite ({how})"
+            self._moved_by_hand(
+                row.member, doubt.opened[row.member].seq, self._row(row.member, commit.reading).seq
             )
-        self.counts[truth.tainted] += 1
-
-    def _all_moved_to_after_values(self, doubt: Doubt) -> bool:
-        """The write was lost and, before the first read in the window, others moved every row by its delta."""
-        if not doubt.first_within(self._scenario.policy.settle_window_s):
-            return False
-        return all(
-            row.member in doubt.first
-            and self._moved(row.member, doubt.opened[row.member].seq, doubt.first[row.member].seq) == row.delta
-            for row in doubt.intent.rows
-        )
-
-    def _hidden_moves_imitated(self, doubt: Doubt, commit: Committed, *, booked: bool) -> bool:
-        """Movements without an order (by hand, by apps) equal our deltas on every row, or undo them."""
-        if self._scenario.only_orders or commit.reading is None:
-            return False
-        sign = 1 if booked else -1
-        return all(
-            self._moved_by_hand(row.member, doubt.opened[row.member].seq, self._row(row.member, commit.reading).seq)
             == sign * row.delta
             for row in doubt.intent.rows
         )
@@ -476,7 +320,9 @@ def _opened(self, truth: PoolTruth, commit: Committed, state: PoolState) -> None
     def _moved_by_hand(self, id: MemberId, after: int, upto: int) -> int:
         movements = self._shop.levels[self._outside.levels[id]].movements
         return sum(
-            m.delta for m in movements if after < m.seq <= upto and m.cause != OURS and m.cause not in BY_ORDERS
+            m.delta
+            for m in movements
+            if after < m.seq <= upto and m.cause != OURS and m.cause not in BY_ORDERS
         )
 
     # --- freezing ---
@@ -493,8 +339,13 @@ def _opened(self, truth: PoolTruth, commit: Committed, state: PoolState) -> None
             self._demand_fault("write_refused", code)
         elif code is FreezeCode.KEY_MISMATCH:
             self._demand_fault("write_key_mismatch", code)
+        elif code is FreezeCode.PARTIAL:
+            if not self._scenario.order_evidence or self._scenario.only_orders:
+                raise Violation("I9: frozen as half applied although every movement has an order")
         elif not truth.tainted:
-            raise Violation(f"I9: frozen as {code.value}, which nothing in this run can cause: {state.frozen.reason}")
+            raise Violation(
+                f"I9: frozen as {code.value}, which nothing in this run can cause: {state.frozen.reason}"
+            )
 
     def _demand_fault(self, kind: str, code: FreezeCode) -> None:
         if kind not in self._scenario.rates:
@@ -559,6 +410,10 @@ def _opened(self, truth: PoolTruth, commit: Committed, state: PoolState) -> None
             return
         for id, stay in truth.stays.items():
             member = state.members[id]
+            if stay.hides_ours:
+                truth.tainted = "joined_on_lag"
+                self.counts[truth.tainted] += 1
+                return
             ours = self._ours(self._outside.levels[id], stay.start)
             if member.confirmed != ours:
                 raise Violation(
@@ -566,22 +421,10 @@ def _opened(self, truth: PoolTruth, commit: Committed, state: PoolState) -> None
                 )
 
     def _ours(self, level: LevelKey, after: int) -> int:
-        return sum(
-            m.delta for m in self._shop.levels[level].movements if m.seq > after and m.cause == OURS
-        )
+        return sum(m.delta for m in self._shop.levels[level].movements if m.seq > after and m.cause == OURS)
 
 
-def _within(intent: Intent, scenario: Scenario) -> bool:
-    first = intent.first_read
-    return first is not None and (first.at - intent.sent_at).total_seconds() <= scenario.policy.settle_window_s
-
-
-def commit_late(intent: Intent, scenario: Scenario) -> bool:
-    """Whether the first read of this intent is known to have come after the window."""
-    return intent.first_read is not None and not _within(intent, scenario)
-
-
-def _opened(entries: Sequence[Entry]) -> bool:
+def _opens(entries: Sequence[Entry]) -> bool:
     return any(entry.kind == "intent_opened" for entry in entries)
 
 

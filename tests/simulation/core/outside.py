@@ -42,6 +42,10 @@ class Outside:
 
     # --- what others ask ---
 
+    def scope_of(self, location: str) -> Mapping[LevelKey, int]:
+        """The levels that share one stock at a location, with their pack sizes."""
+        return {level: units for level, units in self.scope.items() if level.location == location}
+
     def id_at(self, level: LevelKey, location: str) -> MemberId:
         """The same item at another location."""
         return self.ids.get(LevelKey(level.item, location), self.ids[level])
@@ -100,7 +104,10 @@ class Outside:
         location = self._rng.choice(self.locations)
         levels = self._visible(location)
         if levels:
-            lines = [(self._rng.choice(levels), self._rng.choice((1, 1, 2))) for _ in range(self._rng.randint(2, 4))]
+            lines = [
+                (self._rng.choice(levels), self._rng.choice((1, 1, 2)))
+                for _ in range(self._rng.randint(2, 4))
+            ]
             self._buy(lines, SALE)
 
     def _refund(self) -> None:

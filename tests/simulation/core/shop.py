@@ -108,7 +108,9 @@ class Shop:
     def add(self, level: LevelKey, *, quantity: int, now_s: float) -> None:
         self.seq += 1
         stamp_s = self.stamp(now_s)
-        self.levels[level] = Level(quantity=quantity, stamp_s=stamp_s, past=[(now_s, quantity, stamp_s, self.seq)])
+        self.levels[level] = Level(
+            quantity=quantity, stamp_s=stamp_s, past=[(now_s, quantity, stamp_s, self.seq)]
+        )
 
     def move(self, level: LevelKey, *, delta: int, cause: str, now_s: float, key: str = "") -> None:
         """Change one level and remember who did it."""

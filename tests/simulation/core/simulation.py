@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stockwright.ledger import journal, protocol, wire
-from stockwright.ledger.state import FreezeCode, Observation, PoolState, Resolution, Resolve, Seen
+from stockwright.ledger.state import FreezeCode, Observation, PoolState, Resolution, Resolve
 from tests.simulation.core.clock import Clock, instant
-from tests.simulation.core.driver import Committed, Driver, Habits, Job, StepFunction, Worker
+from tests.simulation.core.driver import Committed, Driver, Habits, Job, StepFunction, Worker, seen_as
 from tests.simulation.core.faults import CRASH_POINTS, Faults
 from tests.simulation.core.network import Network
 from tests.simulation.core.oracle import Oracle, Violation
@@ -179,7 +179,9 @@ class Simulation:
         if not self.oracle.in_step(key, state) or state.stock != self.oracle.stock(key):
             levels = {id.item_id: self.shop.levels[self.outside.levels[id]].available for id in state.members}
             true_stock = self.oracle.stock(key)
-            raise Violation(f"I1: {when}: {key} says {state.stock}, the truth is {true_stock}, levels {levels}")
+            raise Violation(
+                f"I1: {when}: {key} says {state.stock}, the truth is {true_stock}, levels {levels}"
+            )
         self._judge_complete(key, state, when)
 
     def _judge_complete(self, key: str, state: PoolState, when: str) -> None:
@@ -199,39 +201,35 @@ class Simulation:
         for key in frozen:
             state = self.store.pools[key].state
             if state is not None and state.frozen is not None:
-                raise Violation(f"I9: {key} is still frozen after a person resolved it: {state.frozen.reason}")
+                raise Violation(
+                    f"I9: {key} is still frozen after a person resolved it: {state.frozen.reason}"
+                )
             self._judge_rest(key, state, "after a person resolved the freeze")
 
     def _resolve(self, key: str) -> None:
+        """A person who knows the truth ends a freeze."""
         state = self.store.pools[key].state
-        assert state is not None
-        assert state.frozen is not None
+        if state is None or state.frozen is None:
+            return
         at = instant(self.clock.now_s)
         resolution, observation, reading = Resolution.WAS_NOT_APPLIED, None, None
-        if state.frozen.code is FreezeCode.HISTORY_BEHIND:
+        truth = self.oracle.pools[key]
+        counted = state.stock if truth.tainted else self.oracle.stock(key)
+        if state.frozen.code in (FreezeCode.HISTORY_BEHIND, FreezeCode.PARTIAL):
             resolution = Resolution.ADOPT_LEVELS
-            reading = self.network.read([level for level in self.outside.scope if level.location == key])
-            assert reading is not None
-            seen = [
-                Seen(
-                    id=self.outside.ids[level],
-                    units=self.outside.scope[level],
-                    available=shown.quantity,
-                    stamp=instant(shown.stamp_s),
-                    why_not=shown.why_not,
-                )
-                for level, shown in reading.levels.items()
-            ]
-            observation = Observation(at=at, seen=tuple(seen), key=self._new_key())
+            reading = self.network.read(self.outside.scope_of(key))
+            levels = reading.levels if reading else {}
+            seen = tuple(seen_as(self.outside.ids[level], shown) for level, shown in levels.items())
+            observation = Observation(at=at, seen=seen, key=self._new_key())
         elif state.intent is not None and self.oracle.was_applied(state.intent.key):
             resolution = Resolution.WAS_APPLIED
         decision = Resolve(
-            at=at, by="simulated person", resolution=resolution, stock=state.stock, observation=observation
+            at=at, by="simulated person", resolution=resolution, stock=counted, observation=observation
         )
         step = self._step(state, decision, self.scenario.policy, pool_id=key)
         self.store.save(key, was=state, state=step.state, entries=step.entries, fenced=True)
-        self._committed(Committed(key, "person", state, step, decision, reading))
         self.store.receive(key)
+        self._committed(Committed(key, "person", state, step, decision, reading))
 
     def _calm_phase(self) -> None:
         """I5: one calm movement is passed on at once, in no more calls than allowed, and its echo is free."""
@@ -254,7 +252,9 @@ class Simulation:
         # a rise is read once more when it has settled
         allowed = 3 if len(self.outside.locations) == 1 else 7
         if self.result.calm_calls > allowed:
-            raise Violation(f"I5: one calm movement took {self.result.calm_calls} calls, {allowed} are allowed")
+            raise Violation(
+                f"I5: one calm movement took {self.result.calm_calls} calls, {allowed} are allowed"
+            )
 
     def _is_off(self, key: str) -> bool:
         state = self.store.pools[key].state
@@ -329,6 +329,9 @@ class Simulation:
         self.steps += 1
         self._say(committed.worker, lambda: _told(committed))
         self.oracle.committed(committed)
+        frozen = committed.step.state and committed.step.state.frozen
+        if frozen and self.faults.on and not (committed.before and committed.before.frozen):
+            self.clock.after(self._rng.uniform(5.0, 120.0), lambda: self._resolve(committed.key))
         if committed.step.wake_at is not None:
             wake_in_s = (committed.step.wake_at - instant(self.clock.now_s)).total_seconds()
             self.clock.after(wake_in_s + 0.1, lambda: self._wake(committed.key))

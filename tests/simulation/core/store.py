@@ -98,7 +98,13 @@ class Store:
     # --- steps ---
 
     def save(
-        self, key: str, *, was: PoolState | None, state: PoolState | None, entries: Sequence[Entry], fenced: bool
+        self,
+        key: str,
+        *,
+        was: PoolState | None,
+        state: PoolState | None,
+        entries: Sequence[Entry],
+        fenced: bool,
     ) -> bool:
         """Store a step if nobody stored another one meanwhile; False and no change otherwise."""
         record = self.pools[key]

@@ -57,7 +57,9 @@ class Webhooks:
             shown, _, _ = self._shop.value_at(level, self._clock.now_s - self._rng.uniform(1.0, 120.0))
         if self._faults.strikes("webhook_merged"):
             built_s = self._rng.uniform(0.0, delay_s)
-            self._clock.after(built_s, lambda: self._build_late(delivery_id, event_id, level, delay_s - built_s))
+            self._clock.after(
+                built_s, lambda: self._build_late(delivery_id, event_id, level, delay_s - built_s)
+            )
             return
         self._arrive_after(delay_s, Delivery(delivery_id, event_id, level, shown))
 
