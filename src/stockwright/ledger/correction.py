@@ -31,11 +31,21 @@ def correct(draft: Draft, seen: Mapping[MemberId, Seen], *, key: str, policy: Po
 def rest_in_step(draft: Draft, policy: Policy) -> Step:
     """Nothing to write; wakes when rises that settle are due."""
     pool = draft.pool
-    shown = f"The shared stock is {pool.stock} and all {len(pool.members)} levels show it."
+    shown = f"The shared stock is {pool.stock}; {_tell_levels(len(pool.members))}."
     if pool.raise_wait is None:
         return draft.rest(shown)
     wake_at = due_at(pool.raise_wait, policy)
     return draft.rest(tell_wait(pool, wake_at=clock(wake_at)), wake_at=wake_at)
+
+
+def _tell_levels(levels: int) -> str:
+    match levels:
+        case 0:
+            return "no level is left to show it"
+        case 1:
+            return "its only level shows it"
+        case _:
+            return f"all {levels} levels show it"
 
 
 def rest_frozen(draft: Draft) -> Step:

@@ -155,6 +155,8 @@ def _raise_cleared(state: PoolState, _data: Fields, _at: datetime) -> PoolState:
 def _intent_opened(state: PoolState, data: Fields, at: datetime) -> PoolState:
     if state.intent is not None:
         raise LedgerError(f"pool {state.pool_id} already has the open correction {state.intent.key}")
+    if state.closed is not None and state.closed.key == data.text("key"):
+        raise LedgerError(f"pool {state.pool_id}: key {state.closed.key} was used before; each needs its own")
     rows = rows_from_json(data.rows("rows"))
     return replace(state, intent=Intent(key=data.text("key"), rows=rows, opened_at=at, sent_at=at))
 
@@ -183,12 +185,15 @@ def _resent(state: PoolState, data: Fields, at: datetime) -> PoolState:
     return replace(state, intent=replace(_intent(state, data), sent_at=at, resend_at=None))
 
 
-def _intent_applied(state: PoolState, data: Fields, _at: datetime) -> PoolState:
+def _intent_applied(state: PoolState, data: Fields, at: datetime) -> PoolState:
     intent = _intent(state, data)
     members = dict(state.members)
     for row in intent.rows:
         member = members[row.member]
         members[row.member] = replace(member, confirmed=member.confirmed + row.delta)
+    for overwritten in data.rows("overwritten"):
+        id, stamp = overwritten.member("member"), overwritten.time("stamp")
+        members[id] = replace(members[id], overwrote=stamp, wrote_at=at)
     booked = replace(
         state,
         members=members,

@@ -5,7 +5,7 @@ member stays in `t`. A pool may shrink to one or no member and keeps its stock; 
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from stockwright.ledger.arithmetic import common_stock
@@ -32,13 +32,25 @@ def eligible(seen: Seen) -> bool:
     return seen.available is not None and not seen.why_not
 
 
-def lagging(draft: Draft, seen: Mapping[MemberId, Seen]) -> MemberId | None:
-    """A member whose row is older than one that we have accepted: the read came from a copy that lags."""
-    for id, member in draft.pool.members.items():
-        stamp = seen[id].stamp if id in seen else None
-        if stamp is not None and member.stamp is not None and stamp < member.stamp:
-            return id
-    return None
+def lagging(draft: Draft, seen: Mapping[MemberId, Seen], policy: Policy) -> MemberId | None:
+    """A member whose row is older than what we know: the read came from a copy that lags."""
+    members = draft.pool.members
+    late = (id for id in sorted(members) if id in seen and _lags(members[id], seen[id], draft.at, policy))
+    return next(late, None)
+
+
+def _lags(member: Member, seen: Seen, at: datetime, policy: Policy) -> bool:
+    """Older than an accepted stamp, or still the stamp that our confirmed correction has replaced.
+
+    The second is believed for the dead time only: a shop that does not renew stamps must not stop us.
+    """
+    if seen.stamp is None:
+        return False
+    if member.stamp is not None and seen.stamp < member.stamp:
+        return True
+    if member.overwrote is None or member.wrote_at is None or seen.stamp > member.overwrote:
+        return False
+    return at < member.wrote_at + timedelta(seconds=policy.dead_time_s)
 
 
 # --- adoption -----------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def _why_not_adopted(draft: Draft, decision: Resolve, policy: Policy) -> str:
 
 def _why_not_now(draft: Draft, read: Observation, policy: Policy) -> str:
     pool = draft.pool
-    late = lagging(draft, index(read))
+    late = lagging(draft, index(read), policy)
     if late is not None:
         return f"The read shows {short(late)} older than it was seen before: read again."
     if pool.intent is not None and (pool.frozen is None or draft.at < dead_at(pool.intent, policy)):

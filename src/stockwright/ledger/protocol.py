@@ -12,6 +12,8 @@ from typing import assert_never
 from stockwright.ledger.arithmetic import out_of_step
 from stockwright.ledger.correction import correct, rest_frozen, rest_in_step
 from stockwright.ledger.draft import Draft, short
+from stockwright.ledger.history import describe
+from stockwright.ledger.hypotheses import Hypotheses, Hypothesis, hypotheses
 from stockwright.ledger.membership import adopt, index, lagging, let_join, let_leave
 from stockwright.ledger.people import resolve
 from stockwright.ledger.raises import accept_movements, due_at
@@ -29,6 +31,8 @@ from stockwright.ledger.state import (
     Step,
     Tick,
 )
+
+__all__ = ["Hypotheses", "Hypothesis", "describe", "hypotheses", "is_echo", "may_send", "step"]
 
 
 def step(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
@@ -75,7 +79,7 @@ def _observe(draft: Draft, read: Observation, policy: Policy) -> Step:
         return adopt(draft, read, policy) or _join_and_correct(draft, seen, read, policy)
     if draft.pool.intent is not None and draft.pool.intent.resend_at is not None:
         return resume(draft)
-    late = lagging(draft, seen)
+    late = lagging(draft, seen, policy)
     if late is not None:
         return draft.read(f"The read shows {short(late)} older than it was seen before: reading again.")
     if draft.pool.intent is not None:

@@ -10,7 +10,7 @@ from stockwright.ledger.arithmetic import out_of_step
 from stockwright.ledger.correction import rest_frozen, rest_in_step, tell_rows
 from stockwright.ledger.draft import Draft, clock, pause, short
 from stockwright.ledger.membership import leave
-from stockwright.ledger.settlement import Verdict, close, doubt, in_doubt, open_intent
+from stockwright.ledger.settlement import Verdict, close, doubt, in_doubt, open_intent, renews_stamp
 from stockwright.ledger.state import FreezeCode, Outcome, Policy, Reply, Step
 from stockwright.ledger.wire import time_to_json
 
@@ -71,12 +71,16 @@ def _hear_open(draft: Draft, reply: Reply, policy: Policy) -> Step:
 
 def _applied(draft: Draft, reply: Reply, policy: Policy) -> Step:
     evidence = "Shopify confirmed it" + (f" at {clock(reply.stamp_hint)}" if reply.stamp_hint else "")
-    close(draft, Verdict(applied=True, how="confirmed", evidence=evidence))
+    intent = open_intent(draft)
+    overwritten = tuple(row for row in intent.rows if renews_stamp(row, intent, skew_s=policy.clock_skew_s))
+    close(draft, Verdict(applied=True, how="confirmed", evidence=evidence), overwritten=overwritten)
     if draft.pool.frozen is not None:
         return rest_frozen(draft)
     more = len(out_of_step(draft.pool))
     if more:
         return draft.read(f"{more} more levels are to be corrected: reading them again.")
+    if intent.attempts or in_doubt(intent):
+        return draft.read("Reads in the meantime were not counted: reading the levels again.")
     return rest_in_step(draft, policy)
 
 

@@ -104,15 +104,24 @@ def _decide(draft: Draft, seen: Mapping[MemberId, Seen], read: Observation, poli
     return None
 
 
-def close(draft: Draft, verdict: Verdict) -> None:
-    """Book the verdict. Ends a freeze that was about this very question."""
+def close(draft: Draft, verdict: Verdict, *, overwritten: tuple[IntentRow, ...] = ()) -> None:
+    """Book the verdict. Ends a freeze that was about this very question.
+
+    `overwritten`: rows whose stamp was surely replaced, so that a read that still shows it lags.
+    """
     intent, pool = open_intent(draft), draft.pool
     if pool.frozen is not None and pool.frozen.code is FreezeCode.OUTCOME_UNKNOWN:
         draft.write("unfrozen", why=verdict.evidence)
     if verdict.applied:
-        rows = rows_to_json(intent.rows)
-        data = {"how": verdict.how, "evidence": verdict.evidence, "rows": rows, "stock": pool.stock}
-        draft.write("intent_applied", key=intent.key, **data)
+        draft.write(
+            "intent_applied",
+            key=intent.key,
+            how=verdict.how,
+            evidence=verdict.evidence,
+            rows=rows_to_json(intent.rows),
+            overwritten=rows_to_json(overwritten),
+            stock=pool.stock,
+        )
     else:
         draft.write("intent_not_applied", key=intent.key, why=verdict.how, detail=verdict.evidence)
     outcome = "was applied" if verdict.applied else "was not applied"
@@ -186,10 +195,15 @@ def _unchanged(row: IntentRow, seen: Seen | None, intent: Intent, policy: Policy
     """
     if seen is None or row.stamp is None or seen.available != row.from_quantity or seen.stamp != row.stamp:
         return False
-    if row.stamp.microsecond:
-        return True
     skew_s = policy.clock_skew_s if policy.on_unknown == "certain" else 0
-    return row.stamp + SECOND <= intent.opened_at - timedelta(seconds=skew_s)
+    return renews_stamp(row, intent, skew_s=skew_s)
+
+
+def renews_stamp(row: IntentRow, intent: Intent, *, skew_s: float) -> bool:
+    """Whether applying the row must have given the level another stamp than it had when it was read."""
+    if row.stamp is None:
+        return False
+    return bool(row.stamp.microsecond) or row.stamp + SECOND <= intent.opened_at - timedelta(seconds=skew_s)
 
 
 def _latest(stamp: datetime) -> datetime:

@@ -34,6 +34,8 @@ class Member:
     confirmed: int = 0  # sum of our own corrections known to be applied
     external: int = 0  # sum of movements made by others that we have seen and accepted
     stamp: datetime | None = None  # newest `updatedAt` of `available` that was accepted
+    overwrote: datetime | None = None  # the stamp that our last confirmed correction has replaced
+    wrote_at: datetime | None = None  # when that correction was confirmed
 
     @property
     def expected(self) -> int:

@@ -186,6 +186,8 @@ def _member_to_json(member: Member) -> Json:
         "confirmed": member.confirmed,
         "external": member.external,
         "stamp": optional_time_to_json(member.stamp),
+        "overwrote": optional_time_to_json(member.overwrote),
+        "wrote_at": optional_time_to_json(member.wrote_at),
     }
 
 
@@ -197,6 +199,8 @@ def _member_from_json(fields: Fields) -> Member:
         confirmed=fields.int("confirmed"),
         external=fields.int("external"),
         stamp=fields.optional_time("stamp"),
+        overwrote=fields.optional_time("overwrote"),
+        wrote_at=fields.optional_time("wrote_at"),
     )
 
 

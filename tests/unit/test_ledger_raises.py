@@ -1,0 +1,149 @@
+"""Rises settle before they count; falls never wait; an equal rise of all may be one restock."""
+
+from datetime import timedelta
+
+import pytest
+
+from stockwright.ledger.state import Next, Policy
+from tests.unit.ledger_shop import adopted
+
+
+def test_a_rise_waits_until_the_levels_were_quiet() -> None:
+    shop = adopted(10, 10, policy=Policy(raise_settle_s=5))
+    shop.move("A", 5)
+    step = shop.observe()
+    assert step.next is Next.REST
+    assert step.wake_at == shop.now + timedelta(seconds=5)
+    shop.wait(4.9)
+    assert shop.observe().entries == ()
+    shop.wait(0.2)
+    assert shop.observe().next is Next.SEND
+
+
+def test_a_changing_rise_starts_the_wait_again_at_most_three_times_as_long() -> None:
+    shop = adopted(10, 10, 10, policy=Policy(raise_settle_s=5))
+    first = shop.now
+    for _ in range(20):
+        shop.move("A", 1)
+        if shop.observe().next is Next.SEND:
+            break
+        shop.wait(2)
+    assert 15 <= (shop.now - first).total_seconds() < 18
+
+
+def test_without_a_wait_a_rise_counts_at_once() -> None:
+    shop = adopted(10, 10, policy=Policy(raise_settle_s=0))
+    shop.move("A", 5)
+    assert shop.observe().next is Next.SEND
+
+
+def test_a_tick_before_the_settle_rests_and_after_it_reads() -> None:
+    shop = adopted(10, 10)
+    shop.move("A", 5)
+    wake_at = shop.observe().wake_at
+    assert wake_at is not None
+    assert (shop.tick().next, shop.tick().wake_at) == (Next.REST, wake_at)
+    shop.now = wake_at
+    assert shop.tick().next is Next.READ
+
+
+def test_a_fall_is_carried_at_once_under_a_settling_rise_which_stays_on_top() -> None:
+    shop = adopted(10, 10, 10)
+    shop.move("A", 5)
+    shop.observe()
+    shop.move("B", -1)
+    step = shop.observe()
+    assert {(row.from_quantity, row.delta) for row in shop.intent.rows} == {(15, -1), (10, -1)}
+    assert step.next is Next.SEND
+    assert shop.deliver().wake_at is not None
+    assert shop.shown() == (14, 9, 9)
+    assert shop.observe().entries[0].kind == "stamped", "our own write is no change of the rise"
+    shop.carry()
+    assert shop.shown() == (14, 14, 14)
+
+
+def test_a_rise_that_goes_away_is_forgotten() -> None:
+    shop = adopted(10, 10)
+    shop.move("A", 5)
+    shop.observe()
+    shop.move("A", -5)
+    shop.carry()
+    assert shop.pool.raise_wait is None
+    assert (shop.shown(), shop.writes) == ((10, 10), 0)
+
+
+def test_an_equal_rise_of_all_counts_once_and_the_identities_hold() -> None:
+    shop = adopted(10, 10, 10)
+    for name in "ABC":
+        shop.move(name, 10)
+    shop.carry()
+    assert shop.shown() == (20, 20, 20)
+    assert (shop.pool.t, shop.writes) == (-20, 0)
+
+
+def test_a_recount_of_packs_and_singles_is_one_restock() -> None:
+    shop = adopted(9, 4, units=(1, 2))
+    shop.set("A", 20)
+    shop.set("B", 10)
+    shop.carry()
+    assert shop.shown() == (20, 10)
+
+
+def test_unequal_rises_are_summed() -> None:
+    shop = adopted(10, 10, 10)
+    for name, by in zip("ABC", (1, 2, 3), strict=True):
+        shop.move(name, by)
+    shop.carry()
+    assert shop.shown() == (16, 16, 16)
+
+
+def test_equal_rises_of_some_are_summed() -> None:
+    shop = adopted(10, 10, 10)
+    shop.move("A", 10)
+    shop.move("B", 10)
+    shop.carry()
+    assert shop.shown() == (30, 30, 30)
+
+
+def test_the_only_member_of_a_pool_is_no_bulk_edit() -> None:
+    shop = adopted(10)
+    shop.move("A", 10)
+    shop.carry()
+    assert shop.pool.stock == 20
+
+
+def test_equal_falls_are_always_summed() -> None:
+    shop = adopted(10, 10, 10)
+    for name in "ABC":
+        shop.move(name, -2)
+    shop.carry()
+    assert shop.shown() == (4, 4, 4)
+
+
+def test_a_level_that_joins_in_the_same_bulk_edit_does_not_make_it_a_sum() -> None:
+    shop = adopted(10, 10)
+    for name in "ABC":
+        shop.set(name, 20)
+    shop.carry()
+    assert shop.shown() == (20, 20, 20)
+    assert shop.writes == 0
+
+
+def test_a_risen_level_that_leaves_takes_its_rise_along() -> None:
+    shop = adopted(10, 10, 10)
+    shop.move("A", 5)
+    shop.observe()
+    shop.why_not["A"] = "untracked"
+    shop.carry()
+    assert shop.pool.raise_wait is None
+    assert shop.pool.stock == 10
+
+
+@pytest.mark.parametrize("settle_s", [0.0, 5.0])
+def test_a_refund_after_a_sale_ends_where_it_began(settle_s: float) -> None:
+    shop = adopted(10, 10, policy=Policy(raise_settle_s=settle_s))
+    shop.move("A", -1)
+    shop.carry()
+    shop.move("B", 1)
+    shop.carry()
+    assert shop.shown() == (10, 10)
