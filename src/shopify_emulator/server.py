@@ -60,14 +60,14 @@ class EmulatorApp:
         if shop is None:
             await Response(f"there is no shop at {path}", status_code=404)(scope, receive, send)
             return
-        found = self._endpoint(path, scope["method"])
-        if found is None:
-            inner = {**scope, "path": path, "raw_path": path.encode(), SHOP_KEY: shop}
-            await self._pages(inner, receive, send)
-            return
         body = await _body(receive)
         if body is None:
             await Response("the body is too large", status_code=413)(scope, receive, send)
+            return
+        found = self._endpoint(path, scope["method"])
+        if found is None:
+            inner = {**scope, "path": path, "raw_path": path.encode(), SHOP_KEY: shop}
+            await self._pages(inner, _again(body, receive), send)
             return
         await _reply(found(shop, body, _headers(scope)), scope, receive, send)
 
@@ -120,6 +120,16 @@ async def _body(receive: Receive) -> bytes | None:
         if size > MAX_BODY_BYTES:
             return None
     return b"".join(parts)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Gives a body that was read already once more, then what the server says."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replay
 
 
 async def _reply(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:

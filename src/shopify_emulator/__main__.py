@@ -1,0 +1,100 @@
+"""Runs one shop over HTTP: `python -m shopify_emulator --port 9000 --catalogue demo`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import httpx2
+import uvicorn
+
+from shopify_emulator.clock import RealClock
+from shopify_emulator.control import control_routes
+from shopify_emulator.demo import fill
+from shopify_emulator.faults import Fault, WebhookFault, fault_named
+from shopify_emulator.model import ShopError
+from shopify_emulator.page import page_routes
+from shopify_emulator.server import EmulatorApp, asgi_app
+from shopify_emulator.shop import Shop
+from shopify_emulator.switches import switch_modes, switches_from
+from shopify_emulator.transport import deliver_with
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="shopify-emulator", description="A local stand-in for a Shopify shop."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=9000, help="port to listen on (default 9000)")
+    parser.add_argument("--domain", default="demo-shop.myshopify.com", help="the shop's myshopify domain")
+    parser.add_argument("--catalogue", default="demo", metavar="demo|FILE.json", help="what the shop sells")
+    parser.add_argument("--seed", type=int, default=0, help="seed of ids and faults (default 0)")
+    parser.add_argument("--rate", type=float, default=100.0, help="points restored per second (default 100)")
+    parser.add_argument("--client-id", default="demo-client", help="the app's client id")
+    parser.add_argument("--client-secret", default="hush", help="the app's client secret")
+    parser.add_argument("--access-token", default="shpat_demo", help="the app's static access token")
+    parser.add_argument(
+        "--switch",
+        action="append",
+        default=[],
+        metavar="NAME=MODE",
+        help=f"one of: {', '.join(switch_modes())}",
+    )
+    parser.add_argument(
+        "--fault", action="append", default=[], metavar="KIND=RATE", help="seeded faults, e.g. stale=0.01"
+    )
+    return parser
+
+
+def fault_rates(settings: Sequence[str]) -> dict[Fault | WebhookFault, float]:
+    """Reads `kind=rate` texts; raises ValueError that says what is wrong."""
+    rates: dict[Fault | WebhookFault, float] = {}
+    for text in settings:
+        name, _, rate = text.partition("=")
+        try:
+            rates[fault_named(name)] = float(rate)
+        except ValueError as error:
+            raise ValueError(f"--fault {text}: {error}") from error
+    return rates
+
+
+def build(options: argparse.Namespace) -> Shop:
+    """The shop that the command line describes, with its catalogue; no network yet."""
+    shop = Shop(
+        domain=options.domain,
+        clock=RealClock(),
+        seed=options.seed,
+        switches=switches_from(options.switch),
+        client_id=options.client_id,
+        client_secret=options.client_secret,
+        access_token=options.access_token,
+        plan_rate=options.rate,
+        base_url=f"http://{options.host}:{options.port}",
+    )
+    fill(shop, options.catalogue)
+    shop.faults.rates(fault_rates(options.fault))
+    return shop
+
+
+def serving(shop: Shop) -> EmulatorApp:
+    """The shop with its control API and page, delivering webhooks over HTTP."""
+    shop.deliver = deliver_with(httpx2.AsyncClient(trust_env=False))
+    return asgi_app(shop, routes=(*control_routes(), *page_routes()), deliver_in_background=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = arguments().parse_args(argv)
+    try:
+        shop = build(options)
+    except (ShopError, ValueError) as error:
+        sys.stderr.write(f"shopify-emulator: {error}\n")
+        return 2
+    sys.stdout.write(f"{shop.domain} at http://{options.host}:{options.port}/\n")
+    sys.stdout.flush()
+    uvicorn.run(serving(shop), host=options.host, port=options.port, log_level="warning", access_log=False)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,360 @@
+"""The JSON control API under /_emulator: reading the shop and acting as its customers and merchant.
+
+For tests and the demo in other processes. No login, so it answers loopback callers only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from shopify_emulator.faults import Fault, fault_named
+from shopify_emulator.model import Movement, Order, Policy, Product, ShopError, Status, Variant, VariantSpec
+from shopify_emulator.server import shop_of
+from shopify_emulator.shop import Shop
+from shopify_emulator.subscriptions import is_loopback
+
+M = TypeVar("M", bound=BaseModel)
+Json = dict[str, Any]
+HISTORY_LIMIT = 1_000
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Line(Body):
+    variant: str
+    quantity: int = Field(default=1, ge=1)
+
+
+class Sale(Body):
+    lines: list[Line] = Field(min_length=1)
+    location: str | None = None
+    force: bool = False
+
+
+class Refunding(Body):
+    order: str | None = None  # None: the last order
+    lines: list[Line] | None = None
+    restock: bool = True
+
+
+class OnOrder(Body):
+    order: str | None = None
+    restock: bool = True
+
+
+class Edit(Body):
+    item: str
+    location: str
+    available: int
+
+
+class Edits(Body):
+    edits: list[Edit] = Field(min_length=1)
+
+
+class NewVariant(Body):
+    title: str = "Default Title"
+    sku: str = ""
+    tracked: bool = True
+    price: Decimal = Decimal("25.00")
+    policy: Policy = "DENY"
+    levels: dict[str, int] | int | None = None
+
+    def spec(self) -> VariantSpec:
+        return VariantSpec(**self.model_dump())
+
+
+class NewProduct(Body):
+    title: str
+    variants: list[NewVariant] = Field(default_factory=lambda: [NewVariant()])
+    product_type: str = ""
+    tags: list[str] = []
+    status: Status = "ACTIVE"
+    vendor: str = ""
+    levels: dict[str, int] | int = 0
+    is_gift_card: bool = False
+    published_on: list[str] | None = None
+
+
+class ProductChange(Body):
+    product: str
+    status: Status | None = None
+    tags: list[str] | None = None
+    product_type: str | None = None
+    remove: bool = False
+
+
+class OneShot(Body):
+    operation: str = "*"
+    fault: str
+    count: int = Field(default=1, ge=1, le=10_000)
+    row: int = Field(default=0, ge=0)
+    delay_s: float = Field(default=30.0, ge=0)
+
+
+class FaultPlan(Body):
+    next: list[OneShot] = []
+    rates: dict[str, float] = {}
+    clear: bool = False
+
+
+class Nothing(Body):
+    pass
+
+
+Act = Callable[[Shop, M], Json]
+
+
+def variant_json(variant: Variant) -> Json:
+    return {
+        "id": variant.gid,
+        "title": variant.title,
+        "sku": variant.sku,
+        "item": variant.item.gid,
+        "tracked": variant.item.tracked,
+        "policy": variant.policy,
+        "price": f"{variant.price:.2f}",
+        "levels": {gid: level.available for gid, level in variant.item.levels.items() if level.active},
+    }
+
+
+def product_json(product: Product) -> Json:
+    return {
+        "id": product.gid,
+        "title": product.title,
+        "handle": product.handle,
+        "status": product.status,
+        "product_type": product.product_type,
+        "tags": list(product.tags),
+        "gift_card": product.is_gift_card,
+        "published_on": list(product.publications),
+        "variants": [variant_json(variant) for variant in product.variants],
+    }
+
+
+def order_json(order: Order) -> Json:
+    return {
+        "id": order.gid,
+        "name": order.name,
+        "created_at": order.created_at.isoformat(),
+        "cancelled": order.cancelled_at is not None,
+        "fulfilled": order.fulfilled_at is not None,
+        "lines": [
+            {
+                "id": line.gid,
+                "variant": line.variant.gid,
+                "quantity": line.quantity,
+                "current": line.current,
+                "location": line.location.gid if line.location is not None else None,
+            }
+            for line in order.lines
+        ],
+        "refunds": [refund.gid for refund in order.refunds],
+    }
+
+
+def movement_json(movement: Movement) -> Json:
+    return {**asdict(movement), "at": movement.at.isoformat()}
+
+
+def state_json(shop: Shop) -> Json:
+    state = shop.state
+    return {
+        "domain": shop.domain,
+        "now": shop.clock.now().isoformat(),
+        "locations": [
+            {
+                "id": loc.gid,
+                "name": loc.name,
+                "active": loc.active,
+                "primary": loc.primary,
+                "fulfills_online": loc.fulfills_online,
+            }
+            for loc in state.locations.values()
+        ],
+        "publications": [
+            {"id": p.gid, "name": p.name, "handle": p.handle} for p in state.publications.values()
+        ],
+        "products": [product_json(product) for product in state.products.values()],
+        "orders": [order_json(order) for order in state.orders.values()],
+        "subscriptions": [
+            {"id": s.gid, "topic": s.topic, "uri": s.uri} for s in shop.subscriptions.by_gid.values()
+        ],
+        "requests": shop.request_counts(),
+        "points_used": shop.bucket.spent,
+        "movements": len(state.history),
+        "webhooks": {"pending": len(shop.pending_webhooks()), "attempts": len(shop.outbox.sent)},
+        "faults_injected": {kind.value: count for kind, count in shop.faults.injected.items()},
+    }
+
+
+def _sell(shop: Shop, sale: Sale) -> Json:
+    lines = [(line.variant, line.quantity) for line in sale.lines]
+    return order_json(shop.sell(lines, location=sale.location, force=sale.force))
+
+
+def order_or_last(shop: Shop, gid: str | None) -> str:
+    """The order of a gid, or the last one that is not cancelled."""
+    if gid is not None:
+        return gid
+    open_orders = [order for order in shop.state.orders.values() if order.cancelled_at is None]
+    if not open_orders:
+        raise ShopError("there is no order yet; sell something first")
+    return open_orders[-1].gid
+
+
+def _refund(shop: Shop, wanted: Refunding) -> Json:
+    lines = [(line.variant, line.quantity) for line in wanted.lines] if wanted.lines is not None else None
+    made = shop.refund(order_or_last(shop, wanted.order), lines, restock=wanted.restock)
+    return {"id": made.gid, "order": made.order.gid, "quantity": sum(line.quantity for line in made.lines)}
+
+
+def _cancel(shop: Shop, wanted: OnOrder) -> Json:
+    return order_json(shop.cancel(order_or_last(shop, wanted.order), restock=wanted.restock))
+
+
+def _fulfil(shop: Shop, wanted: OnOrder) -> Json:
+    return order_json(shop.fulfil(order_or_last(shop, wanted.order)))
+
+
+def _edit(shop: Shop, wanted: Edits) -> Json:
+    return {"deltas": shop.bulk_edit([(edit.item, edit.location, edit.available) for edit in wanted.edits])}
+
+
+def _add_product(shop: Shop, wanted: NewProduct) -> Json:
+    product = shop.add_product(
+        wanted.title,
+        variants=[variant.spec() for variant in wanted.variants],
+        product_type=wanted.product_type,
+        tags=wanted.tags,
+        status=wanted.status,
+        vendor=wanted.vendor,
+        levels=wanted.levels,
+        is_gift_card=wanted.is_gift_card,
+        published_on=wanted.published_on,
+    )
+    return product_json(product)
+
+
+def _change_product(shop: Shop, wanted: ProductChange) -> Json:
+    if wanted.status is not None:
+        shop.set_status(wanted.product, wanted.status)
+    if wanted.tags is not None:
+        shop.set_tags(wanted.product, wanted.tags)
+    if wanted.product_type is not None:
+        shop.set_type(wanted.product, wanted.product_type)
+    product = product_json(shop.state.product(wanted.product))
+    if wanted.remove:
+        shop.remove_product(wanted.product)
+    return product
+
+
+def _plan_faults(shop: Shop, wanted: FaultPlan) -> Json:
+    if wanted.clear:
+        shop.faults.clear()
+    try:
+        shop.faults.rates({fault_named(name): rate for name, rate in wanted.rates.items()})
+        for shot in wanted.next:
+            _plan_one(shop, shot)
+    except ValueError as error:
+        raise ShopError(str(error)) from error
+    return {"faults_injected": {kind.value: count for kind, count in shop.faults.injected.items()}}
+
+
+def _plan_one(shop: Shop, shot: OneShot) -> None:
+    fault = fault_named(shot.fault)
+    if isinstance(fault, Fault):
+        shop.faults.next(shot.operation, fault, count=shot.count, row=shot.row, delay_s=shot.delay_s)
+    else:
+        shop.faults.next_webhook(fault, count=shot.count)
+
+
+def _reset_counts(shop: Shop, _wanted: Nothing) -> Json:
+    shop.api.calls.clear()
+    shop.faults.injected.clear()
+    shop.outbox.sent.clear()
+    shop.bucket.spent = 0
+    return {}
+
+
+def _forget_subscriptions(shop: Shop, _wanted: Nothing) -> Json:
+    shop.subscriptions.clear()
+    return {}
+
+
+def loopback_only(request: Request) -> bool:
+    """From this machine, and not sent by a page of another site."""
+    client = request.client.host if request.client is not None else ""
+    origin = request.headers.get("origin")
+    own = origin is None or origin.partition("://")[2] == request.headers.get("host")
+    return own and is_loopback(client)
+
+
+def _refusal(status: int, message: str) -> Response:
+    return JSONResponse({"error": message}, status_code=status)
+
+
+def _explained(error: ValidationError) -> str:
+    parts = (f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors())
+    return "; ".join(parts)
+
+
+def _post(path: str, kind: type[M], act: Act[M]) -> Route:
+    async def endpoint(request: Request) -> Response:
+        if not loopback_only(request):
+            return _refusal(403, "the control API answers callers on this machine only")
+        shop = shop_of(request)
+        shop.tick()
+        try:
+            return JSONResponse(act(shop, kind.model_validate_json(await request.body() or b"{}")))
+        except ValidationError as error:
+            return _refusal(422, _explained(error))
+        except ShopError as error:
+            return _refusal(409, str(error))
+
+    return Route(f"/_emulator/{path}", endpoint, methods=["POST"])
+
+
+def _get(path: str, read: Callable[[Shop, Request], Any]) -> Route:
+    async def endpoint(request: Request) -> Response:
+        if not loopback_only(request):
+            return _refusal(403, "the control API answers callers on this machine only")
+        shop = shop_of(request)
+        shop.tick()
+        return JSONResponse(read(shop, request))
+
+    return Route(f"/_emulator/{path}", endpoint, methods=["GET"])
+
+
+def _history(shop: Shop, request: Request) -> list[Json]:
+    """Movements from number `since` on, oldest first, at most 1,000."""
+    since = request.query_params.get("since", "0")
+    start = int(since) if since.isdigit() else 0
+    return [movement_json(movement) for movement in shop.state.history[start : start + HISTORY_LIMIT]]
+
+
+def control_routes() -> tuple[Route, ...]:
+    return (
+        _get("state", lambda shop, _request: state_json(shop)),
+        _get("history", _history),
+        _post("sell", Sale, _sell),
+        _post("refund", Refunding, _refund),
+        _post("cancel", OnOrder, _cancel),
+        _post("fulfil", OnOrder, _fulfil),
+        _post("edit", Edits, _edit),
+        _post("product", NewProduct, _add_product),
+        _post("change-product", ProductChange, _change_product),
+        _post("faults", FaultPlan, _plan_faults),
+        _post("reset-counts", Nothing, _reset_counts),
+        _post("forget-subscriptions", Nothing, _forget_subscriptions),
+    )

@@ -1,0 +1,223 @@
+"""The shop's web page: stock per location, selling, refunding, editing, and the recent movements.
+
+Rendered on the server; every form works without JavaScript. Holds no rule of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from shopify_emulator.control import order_or_last
+from shopify_emulator.model import Movement, ShopError
+from shopify_emulator.server import shop_of
+from shopify_emulator.shop import Shop
+
+HERE = Path(__file__).parent
+RECENT = 14
+KEPT_NOTICES = 200
+MAX_QUANTITY = 100_000
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+STATIC = {"shop.css": "text/css", "shop.js": "text/javascript"}
+Form = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What the last form did, or why it did not."""
+
+    text: str
+    good: bool
+
+
+@dataclass(kw_only=True)
+class Page:
+    """Renders the page and keeps the notices of forms until they are shown."""
+
+    templates: Environment = field(
+        default_factory=lambda: Environment(
+            loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined
+        )
+    )
+    notices: dict[str, Notice] = field(default_factory=dict)
+    numbers: Any = field(default_factory=count)
+
+    def say(self, notice: Notice) -> str:
+        number = str(next(self.numbers))
+        self.notices[number] = notice
+        while len(self.notices) > KEPT_NOTICES:
+            del self.notices[next(iter(self.notices))]
+        return number
+
+    async def show(self, request: Request) -> Response:
+        shop = shop_of(request)
+        shop.tick()
+        notice = self.notices.get(request.query_params.get("said", ""))
+        html = self.templates.get_template("shop.html").render(
+            shop=shop,
+            state=shop.state,
+            locations=[location for location in shop.locations() if location.active],
+            last_order=next(
+                (o for o in reversed(shop.state.orders.values()) if o.cancelled_at is None), None
+            ),
+            notice=notice,
+            live=live(shop),
+        )
+        return HTMLResponse(html, headers=HEADERS)
+
+    def form(self, path: str, act: Callable[[Shop, Form], str]) -> Route:
+        """A form's route: does it, then shows the page again with what was done."""
+
+        async def endpoint(request: Request) -> Response:
+            origin = request.headers.get("origin")
+            if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+                return Response("this form was sent from another site", status_code=403)
+            fields = parse_qs((await request.body()).decode("utf-8", errors="replace"))
+            try:
+                notice = Notice(
+                    act(shop_of(request), {name: values[-1] for name, values in fields.items()}), True
+                )
+            except ShopError as error:
+                notice = Notice(f"Nothing was changed: {error}", False)
+            return RedirectResponse(f"./?said={self.say(notice)}", status_code=303)
+
+        return Route(path, endpoint, methods=["POST"])
+
+
+def describe(shop: Shop, movement: Movement) -> dict[str, Any]:
+    """A movement in the words of the page."""
+    item = shop.state.items.get(movement.item)
+    location = shop.state.locations[movement.location]
+    what = f"{item.variant.product.title} · {item.variant.title}" if item is not None else "a removed variant"
+    return {
+        "time": movement.at.astimezone(shop.api.parts.identity.zone).strftime("%H:%M:%S"),
+        "what": what,
+        "where": location.name,
+        "delta": f"{movement.delta:+d}".replace("-", "−"),
+        "after": movement.after,
+        "cause": _cause(shop, movement),
+        "kind": movement.cause,
+    }
+
+
+def _cause(shop: Shop, movement: Movement) -> str:
+    app = shop.api.parts.identity.app_title
+    order = shop.state.orders.get(movement.reference or "")
+    refund = shop.state.refunds.get(movement.reference or "")
+    name = order.name if order is not None else refund.order.name if refund is not None else ""
+    words = {
+        "order": f"Order {name}",
+        "order_edit": f"Order {name} edited",
+        "refund": f"Refund of {name}",
+        "cancel": f"Order {name} cancelled",
+        "edit": "Edited by hand",
+        "api": f"Correction by {app}",
+    }
+    return words[movement.cause]
+
+
+def live(shop: Shop) -> dict[str, Any]:
+    """What changes on the page by itself."""
+    history = shop.state.history
+    return {
+        "levels": {level.gid: level.available for level in shop.state.levels.values()},
+        "movements": [describe(shop, movement) for movement in reversed(history[-RECENT:])],
+        "counts": {
+            "orders": len(shop.state.orders),
+            "movements": len(history),
+            "subscriptions": len(shop.subscriptions.by_gid),
+            "requests": sum(shop.request_counts().values()),
+        },
+    }
+
+
+def _quantity(text: str, *, least: int, what: str) -> int:
+    try:
+        number = int(text.strip())
+    except ValueError:
+        raise ShopError(f"{text.strip()!r} is not a whole number ({what})") from None
+    if not least <= number <= MAX_QUANTITY:
+        raise ShopError(f"{what} has to lie between {least} and {MAX_QUANTITY:,}, not {number}")
+    return number
+
+
+def _sell(shop: Shop, form: Form) -> str:
+    """One variant by its own button, or every filled line as one order."""
+    only = form.get("sell")
+    if only:
+        lines = [(only, _quantity(form.get(f"q:{only}", "1") or "1", least=1, what="the quantity"))]
+    else:
+        filled = {name[2:]: text for name, text in form.items() if name.startswith("q:") and text.strip()}
+        lines = [(gid, _quantity(text, least=0, what="the quantity")) for gid, text in filled.items()]
+        lines = [(gid, quantity) for gid, quantity in lines if quantity]
+    if not lines:
+        raise ShopError("no line has a quantity; fill in at least one and place the order again")
+    order = shop.sell(lines, location=form.get("location") or None)
+    sold = ", ".join(f"{line.quantity} × {line.product.title} ({line.variant.title})" for line in order.lines)
+    return f"Order {order.name}: {sold}."
+
+
+def _refund(shop: Shop, form: Form) -> str:
+    order = shop.state.order(order_or_last(shop, form.get("order") or None))
+    if not any(line.current for line in order.lines):
+        raise ShopError(f"order {order.name} is refunded already")
+    made = shop.refund(order.gid, restock="restock" in form)
+    total = sum(line.quantity for line in made.lines)
+    back = "back in stock" if "restock" in form else "not restocked"
+    return f"Order {order.name} refunded: {total} item{'s' if total != 1 else ''}, {back}."
+
+
+def _edit(shop: Shop, form: Form) -> str:
+    item = shop.state.item(form.get("item", ""))
+    wanted = {name[2:]: text for name, text in form.items() if name.startswith("a:")}
+    edits = [
+        (item.gid, place, _quantity(text, least=-MAX_QUANTITY, what="the stock"))
+        for place, text in wanted.items()
+    ]
+    changed = sum(1 for delta in shop.bulk_edit(edits) if delta)
+    title = f"{item.variant.product.title} ({item.variant.title})"
+    return (
+        f"{title}: {changed} level{'s' if changed != 1 else ''} changed."
+        if changed
+        else f"{title}: no change."
+    )
+
+
+async def _live(request: Request) -> Response:
+    shop = shop_of(request)
+    shop.tick()
+    return JSONResponse(live(shop), headers=HEADERS)
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in STATIC:
+        return Response("there is no such file", status_code=404)
+    return Response((HERE / "static" / name).read_bytes(), media_type=STATIC[name], headers=HEADERS)
+
+
+def page_routes() -> tuple[Route, ...]:
+    page = Page()
+    return (
+        Route("/", page.show, methods=["GET"]),
+        Route("/live.json", _live, methods=["GET"]),
+        Route("/static/{name}", _static, methods=["GET"]),
+        page.form("/sell", _sell),
+        page.form("/refund", _refund),
+        page.form("/edit", _edit),
+    )
