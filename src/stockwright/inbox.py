@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from math import isfinite
 from time import monotonic
 from types import TracebackType
 from typing import NoReturn, Protocol, Self
@@ -100,14 +101,19 @@ def read_webhook(
 
 def _json_object(body: bytes) -> JsonObject | None:
     try:
-        value = json.loads(body, parse_constant=_refuse)
+        value = json.loads(body, parse_float=_finite, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if isfinite(number) else _refuse(text)
+
+
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} cannot be stored as JSON")
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -20,7 +20,8 @@ with due as (
     union
     select shop_id, automation_id, subject from effects where state = 'pending' and coalesce(next_at, now()) <= now()
     union
-    select shop_id, automation_id, product_id from pools where in_doubt
+    select p.shop_id, p.automation_id, p.product_id from pools p join shops h using (shop_id)
+    where p.in_doubt and h.status = 'active'
 ), lost as (
     select d.shop_id, d.automation_id, d.subject
     from due d join automations a using (shop_id, automation_id)
@@ -42,8 +43,8 @@ select count(*) as found,
        wake_keys(array_agg(shop_id), array_agg(automation_id), array_agg(product_id), array_fill(null::timestamptz, array[count(*)::integer]))
 from (
     select p.shop_id, p.automation_id, p.product_id
-    from pools p join automations a using (shop_id, automation_id)
-    where p.in_doubt order by p.updated_at limit %(limit)s
+    from pools p join automations a using (shop_id, automation_id) join shops h using (shop_id)
+    where p.in_doubt and h.status = 'active' order by p.updated_at limit %(limit)s
 ) p;
 
 -- workers_at_work: every worker that has running jobs, null for one that is no longer registered
