@@ -184,14 +184,15 @@ def _run_row(deps: Deps, loaded: Loaded, facts: Facts, plan: Plan, run_id: RunId
         state="failed" if plan.error else "succeeded",
         because=plan.because,
         error=plan.error,
-        plan=_plan_to_json(plan),
+        plan=plan_to_json(plan),
         input=recording.record(loaded.situation, facts),
         requests=requests,
         finished_at=deps.clock(),
     )
 
 
-def _plan_to_json(plan: Plan) -> JsonObject:
+def plan_to_json(plan: Plan) -> JsonObject:
+    """A plan as it is kept with its run: enough to compare two, and to show what was decided."""
     return {
         "version": 1,
         "pools": [

@@ -4,14 +4,14 @@ Times live here; the job engine only wakes (`wake.wake_next` brings both togethe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from stockwright.model import AutomationId, Event, EventId, Json, Key, RunId, ShopId
+from stockwright.model import AutomationId, Event, EventId, Json, Key, RunId, ShopId, Source
 from stockwright.store import wake
 from stockwright.store.queries import queries
 from stockwright.store.wake import key_values
@@ -34,7 +34,8 @@ async def pending(conn: AsyncConnection, key: Key, now: datetime, *, limit: int 
     """Up to `limit` events that wait for the key and are due, by our clock or the database's, oldest first."""
     async with conn.cursor(row_factory=class_row(Event)) as cursor:
         await cursor.execute(SQL.pending, {**key_values(key), "now": now, "limit": limit})
-        return await cursor.fetchall()
+        found = await cursor.fetchall()
+    return [replace(event, source=Source(event.source)) for event in found]
 
 
 async def finish(conn: AsyncConnection, key: Key, event_ids: Sequence[EventId], run_id: RunId | None) -> None:
