@@ -7,7 +7,7 @@ const line = (move) => {
     node.textContent = text;
     return node;
   };
-  const item = make("li", move.kind, "");
+  const item = make("li", `by-${move.kind}`, "");
   const text = make("span", "text", "");
   text.append(
     make("strong", "", move.cause),
