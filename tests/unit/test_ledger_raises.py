@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from stockwright.ledger.state import Next, Policy
+from stockwright.ledger.state import Next, Outcome, Policy
 from tests.unit.ledger_shop import adopted
 
 
@@ -147,3 +147,22 @@ def test_a_refund_after_a_sale_ends_where_it_began(settle_s: float) -> None:
     shop.move("B", 1)
     shop.carry()
     assert shop.shown() == (10, 10)
+
+
+def test_a_rise_of_the_last_pack_left_counts_in_full() -> None:
+    shop = adopted(9, 4, units=(1, 2))
+    del shop.levels["A"]
+    shop.move("B", 1)
+    shop.carry()
+    assert shop.pool.stock == 11
+
+
+def test_an_equal_rise_counts_once_although_a_correction_is_owed() -> None:
+    shop = adopted(10, 10, policy=Policy(raise_settle_s=0))
+    shop.move("A", -1)
+    shop.observe()
+    shop.answer(Outcome.NOT_SENT)
+    shop.move("A", 10)
+    shop.move("B", 10)
+    shop.carry()
+    assert shop.shown() == (19, 19)

@@ -1,10 +1,12 @@
 """Corrections whose answer was lost: what settles them, what only seems to, and who decides the rest."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from stockwright.ledger import protocol
+from stockwright.ledger.history import describe
 from stockwright.ledger.people import freeze
 from stockwright.ledger.state import FreezeCode, Next, Outcome, Policy, Resolution
 from tests.unit.ledger_shop import TinyShop, adopted, level
@@ -118,9 +120,8 @@ def test_orders_that_fit_exactly_one_hypothesis_decide(applied: bool) -> None:
     wait_dead(shop)
     shop.carry(shop.observe(order_moves={"B": -3, "C": -1}))
     assert shop.shown() == (5, 5, 5)
-    assert "orders explain every level" in shop.journal[-2].data.get("evidence", "") or "orders" in str(
-        [entry.data for entry in shop.journal]
-    )
+    told = [describe(entry, {}) for entry in shop.journal]
+    assert any(f"only if it was{'' if applied else ' not'}" in line for line in told)
 
 
 def test_orders_never_cut_the_dead_time_short() -> None:
@@ -147,8 +148,9 @@ def test_orders_that_explain_half_of_the_rows_as_written_freeze_as_partial() -> 
     wait_dead(shop)
     shop.observe(order_moves={})
     assert frozen_code(shop) is FreezeCode.PARTIAL
-    shop.observe(order_moves={})
+    shop.observe()
     assert frozen_code(shop) is FreezeCode.PARTIAL
+    assert shop.pool.intent is not None, "a row left alone says nothing about the others any more"
     assert shop.resolve(Resolution.WAS_APPLIED).entries == ()
 
 
@@ -254,6 +256,45 @@ def test_a_level_that_vanished_proves_nothing_until_it_is_back() -> None:
     assert shop.shown() == (9, 9)
 
 
+def test_an_after_value_under_the_stamp_from_before_the_send_is_not_assumed() -> None:
+    shop = correcting()
+    shop.lose(applied=False)
+    stamp = shop.stamps["B"] = shop.now
+    intent = shop.intent
+    rows = tuple(replace(row, stamp=stamp) for row in intent.rows)
+    shop.state = replace(shop.pool, intent=replace(intent, rows=rows))
+    shop.levels["B"] = 9
+    step = protocol.step(shop.state, shop.observation(), shop.policy, pool_id="pool")
+    assert step.state is not None
+    assert step.state.intent is not None
+    assert step.state.intent.first_read is not None
+    assert not step.state.intent.first_read.all_at_after_value
+
+
+def test_an_operators_freeze_waits_for_the_correction_on_its_way() -> None:
+    shop = correcting()
+    freeze_by_operator(shop)
+    assert shop.observe().next is Next.REST
+    assert shop.pool.intent is not None, "unchanged levels prove nothing before the dead time"
+    refused = shop.resolve(Resolution.ADOPT_LEVELS, stock=9, observation=shop.observation())
+    assert (refused.entries, "may still arrive" in refused.because) == ((), True)
+    wait_dead(shop)
+    shop.observe()
+    assert shop.pool.intent is None
+    assert shop.pool.frozen is not None, "the operator's reason is not answered by it"
+
+
+def test_a_frozen_pool_has_no_echo() -> None:
+    shop = adopted(10, 10)
+    freeze_by_operator(shop)
+    assert not protocol.is_echo(shop.pool, level("A"), 10)
+
+
+def freeze_by_operator(shop: TinyShop) -> None:
+    step = freeze(shop.pool, shop.now, code=FreezeCode.HISTORY_BEHIND, reason="restored from Monday")
+    shop.state, shop.journal = step.state, [*shop.journal, *step.entries]
+
+
 class TestResolve:
     def doubtful(self, *, applied: bool) -> TinyShop:
         shop = correcting(policy=CERTAIN)
@@ -290,6 +331,14 @@ class TestResolve:
         shop.carry(shop.resolve(Resolution.ADOPT_LEVELS, observation=shop.observation()))
         assert (shop.shown(), shop.pool.stock, shop.pool.intent) == ((9, 9), 9, None)
 
+    def test_a_read_that_lags_is_not_adopted(self) -> None:
+        shop = adopted(10, 10)
+        old = shop.observation()
+        shop.move("A", -1)
+        shop.carry()
+        step = shop.resolve(Resolution.ADOPT_LEVELS, stock=10, observation=old)
+        assert (step.entries, "older" in step.because) == ((), True)
+
     def test_adopting_needs_a_read(self) -> None:
         assert self.doubtful(applied=True).resolve(Resolution.ADOPT_LEVELS).entries == ()
 
@@ -319,8 +368,7 @@ class TestResolve:
 
 def test_a_restored_backup_is_frozen_and_left_only_by_adopting() -> None:
     shop = adopted(10, 10)
-    step = freeze(shop.pool, shop.now, code=FreezeCode.HISTORY_BEHIND, reason="restored from Monday")
-    shop.state, shop.journal = step.state, [*shop.journal, *step.entries]
+    freeze_by_operator(shop)
     shop.move("A", -2)
     assert shop.observe().next is Next.REST
     assert shop.resolve(Resolution.WAS_NOT_APPLIED).entries == ()
