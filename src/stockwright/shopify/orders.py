@@ -61,7 +61,8 @@ async def order_moves(
 
     A sale of 2 is -2. None for an item when something about it cannot be attributed: an order from before
     `since` that was touched after it (an edit cannot be told from a shipment), stock taken from a location
-    that is not named, too many lines. None altogether when orders may not be read.
+    that is not named, a refund while the shop has several locations, too many lines. None altogether when
+    orders may not be read.
     """
     scopes = caller.account.scopes
     if scopes and SCOPE not in scopes:
@@ -106,14 +107,15 @@ def _moved(order: OrderRead, item_id: ItemGid, location_id: str, since: datetime
     if sum(line.removed for line in lines) != sum(restock.quantity for restock in restocks):
         return None  # an edit took units out without saying where they went
     taken = _taken(order, lines, item_id, location_id)
-    given_back = _given_back(order, restocks, location_id)
-    return None if taken is None or given_back is None else given_back - taken
+    return None if taken is None else _given_back(restocks, location_id) - taken
 
 
 def _taken(order: OrderRead, lines: Sequence[Placed], item_id: ItemGid, location_id: str) -> int | None:
     sold = sum(line.quantity for line in lines)
     if order.assigned is None:
         return sold
+    if any(line.removed for line in lines):
+        return None  # a refund may restock elsewhere, and hides where the units were taken
     here = [row for row in order.assigned if row[0] == item_id]
     places = {place for _, place, _ in here}
     if sum(units for _, _, units in here) == sold and None not in places:
@@ -121,11 +123,8 @@ def _taken(order: OrderRead, lines: Sequence[Placed], item_id: ItemGid, location
     return None
 
 
-def _given_back(order: OrderRead, restocks: Sequence[Restock], location_id: str) -> int | None:
-    back = [restock for restock in restocks if restock.restocked]
-    if order.assigned is not None and any(restock.location_id is None for restock in back):
-        return None
-    return sum(restock.quantity for restock in back if restock.location_id in (location_id, None))
+def _given_back(restocks: Sequence[Restock], location_id: str) -> int:
+    return sum(one.quantity for one in restocks if one.restocked and one.location_id in (location_id, None))
 
 
 def _is_only_location(caller: Caller, location_id: LocationGid) -> bool:
