@@ -241,6 +241,18 @@ def test_a_product_beyond_the_written_limit_is_told_and_not_cut(database: str) -
     play(database, work, plan_rate=1000)
 
 
+def test_a_scan_goes_on_past_a_product_that_is_too_large_and_names_it(database: str) -> None:
+    async def work(made: World) -> None:
+        tea = stocked(made.shop, variants=101, locations=11)
+        cup = made.shop.add_product("Cup", levels=1)
+        page = await made.client.scan_products("")
+        assert [product.id for product in page.products] == [cup.gid]
+        assert [(one.id, one.title) for one in page.skipped] == [(tea.gid, "Tea")]
+        assert "more than 100 requests" in page.skipped[0].reason
+
+    play(database, work, plan_rate=1000)
+
+
 def test_levels_that_are_inactive_untracked_or_absent_show_as_such(database: str) -> None:
     async def work(made: World) -> None:
         tea = stocked(made.shop, variants=3, locations=2)

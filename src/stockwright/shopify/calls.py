@@ -57,6 +57,7 @@ class Wiring:
     warn: Warn = log_warning
     costs: LearntCosts = field(default_factory=LearntCosts)
     sizes: PageSizes = field(default_factory=PageSizes)
+    warned: set[tuple[ShopId, str]] = field(default_factory=set)  # (shop, API version): told once
 
 
 class Caller:
@@ -67,7 +68,6 @@ class Caller:
         self.account = account
         self.requests = 0
         self._token: Token | None = None  # a replacement for a token that the shop refused
-        self._warned: set[str] = set()
 
     async def read(self, name: str, variables: JsonObject, *, priority: Priority) -> Node:
         """The data of a query; tried up to 3 times, waiting in between.
@@ -163,8 +163,9 @@ class Caller:
 
     def _check_version(self, answer: HttpAnswer) -> None:
         version = answer.headers.get("x-shopify-api-version", API_VERSION)
-        if version != API_VERSION and version not in self._warned:
-            self._warned.add(version)
+        told = (self.account.shop_id, version)
+        if version != API_VERSION and told not in self.wiring.warned:
+            self.wiring.warned.add(told)
             self.wiring.warn(
                 self.account.shop_id,
                 f"{self.account.domain} answers with API version {version[:40]!r} instead of {API_VERSION}: "

@@ -20,6 +20,7 @@ class ErrorCode(StrEnum):
     INVALID_REQUEST = "invalid_request"  # the request was refused as malformed: our fault
     BUDGET = "budget"  # waited too long for points; never sent
     LIMIT = "limit"  # a written limit of ours was reached
+    CHANGED = "changed"  # what was read changed between two pages of it
     CONFIGURATION = "configuration"  # stored settings of the shop do not fit
 
 

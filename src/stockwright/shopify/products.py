@@ -35,10 +35,21 @@ from stockwright.shopify.wire import (
 MAX_REQUESTS_PER_PRODUCT = 100
 MAX_ROWS_PER_REQUEST = 10_000  # levels asked for in one request
 NEW_PRODUCT_VARIANTS = 50
-SCAN_SIZES = {"products": 50, "variants": 20, "levels": 10}
+SCAN_PRODUCTS, SCAN_VARIANTS = 50, 20
+MAX_ROWS_PER_PAGE = 20_000  # levels on one page of a scan: some 4 MB
+READ_TRIES = 2  # a product that changes while its pages are read is read again from the start
 MAX_WALK = (
     20_000  # Shopify ends a cursor walk at 25,000 objects; then the walk starts anew behind the last id
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkippedProduct:
+    """A product that could not be read whole, and why: the caller reports it."""
+
+    id: ProductGid
+    title: str
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +57,7 @@ class ProductPage:
     """One page of a scan; `after` leads on, None at the end; `total` on the first page only."""
 
     products: tuple[ProductRead, ...]
+    skipped: tuple[SkippedProduct, ...]
     after: str | None
     total: int | None
 
@@ -98,36 +110,50 @@ async def read_product(
     """A product with all variants and levels; None when it was deleted.
 
     Raises:
-        ShopifyError: LIMIT when it takes more than 100 requests.
+        ShopifyError: LIMIT when it takes more than 100 requests, CHANGED when it changed twice meanwhile.
     """
-    reading = _Reading(caller, priority)
-    assembly = await (
-        reading.known_product(product_id, item_ids) if item_ids else reading.new_product(product_id)
-    )
-    return await reading.finish(assembly) if assembly else None
+    for attempt in range(1, READ_TRIES + 1):
+        reading = _Reading(caller, priority)
+        try:
+            return await reading.whole(product_id, item_ids)
+        except ShopifyError as error:
+            if error.code is not ErrorCode.CHANGED or attempt == READ_TRIES:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 async def scan_products(caller: Caller, search: str, *, after: str | None, priority: Priority) -> ProductPage:
     """One page of the products that match, each complete. `search` is Shopify's syntax; "" is all.
 
-    Search may lag behind by seconds to minutes: a candidate list, not truth.
+    Search may lag behind by seconds to minutes: a candidate list, not truth. One product that cannot be
+    read whole does not stop the scan: it is in `skipped`.
     """
     place = _Place.parse(after)
     reading = _Reading(caller, priority)
     data = await reading.paged(
         "scan_products",
-        SCAN_SIZES,
+        reading.scan_sizes(),
         {"search": place.narrowed(search), "after": place.cursor, "total": after is None},
     )
     connection = data.child("products")
     assemblies = [_assembled(node) for node in connection.children("nodes")]
-    products = [await _Reading(caller, priority).finish(assembly) for assembly in assemblies]
+    results = [await _finished(caller, assembly, priority) for assembly in assemblies]
     total = data.child("productsCount").integer("count") if data.has("productsCount") else None
     return ProductPage(
-        products=tuple(products),
-        after=place.following(next_cursor(connection), [product.id for product in products]),
+        products=tuple(result for result in results if isinstance(result, ProductRead)),
+        skipped=tuple(result for result in results if isinstance(result, SkippedProduct)),
+        after=place.following(next_cursor(connection), [assembly.head.id for assembly in assemblies]),
         total=total,
     )
+
+
+async def _finished(caller: Caller, assembly: Assembly, priority: Priority) -> ProductRead | SkippedProduct:
+    try:
+        return await _Reading(caller, priority).finish(assembly)
+    except ShopifyError as error:
+        if error.code not in (ErrorCode.LIMIT, ErrorCode.CHANGED):
+            raise
+        return SkippedProduct(id=assembly.head.id, title=assembly.head.title, reason=str(error))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +220,23 @@ class _Reading:
                 if error.code is not ErrorCode.TOO_COSTLY or max(fitting.values()) <= 1:
                     raise
                 sizes.shrink(name)
+
+    def scan_sizes(self) -> Sizes:
+        """Sizes of a scan's page; products are given up first when it does not fit."""
+        products = MAX_ROWS_PER_PAGE // (SCAN_VARIANTS * self._levels)
+        return {
+            "products": min(SCAN_PRODUCTS, products),
+            "variants": SCAN_VARIANTS,
+            "levels": self._levels,
+        }
+
+    async def whole(self, product_id: ProductGid, item_ids: Sequence[ItemGid]) -> ProductRead | None:
+        """The product, complete; None when there is none."""
+        if item_ids:
+            assembly = await self.known_product(product_id, item_ids)
+        else:
+            assembly = await self.new_product(product_id)
+        return await self.finish(assembly) if assembly else None
 
     async def new_product(self, product_id: ProductGid) -> Assembly | None:
         """The first request for a product whose items are not known: nested levels."""
@@ -290,7 +333,7 @@ def _items(data: Node) -> list[ItemLevels]:
 
 def _changed(head: ProductHead) -> ShopifyError:
     return ShopifyError(
-        ErrorCode.BAD_ANSWER,
+        ErrorCode.CHANGED,
         f"The product {head.title!r} changed while it was read. It is read again.",
         permanent=False,
     )

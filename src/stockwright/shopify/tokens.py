@@ -25,6 +25,7 @@ RENEW_BEFORE_S = 2 * 3600  # renewed when less life than this is left
 MIN_LIFE_S = 60  # a token with less left is not used, even when renewal fails
 DEFAULT_LIFE_S = 86399
 RETRY_AFTER_DEFAULT_S = 2.0
+MAX_RETRY_AFTER_S = 3600.0
 
 log = structlog.get_logger(__name__)
 
@@ -161,7 +162,7 @@ def retry_after_s(answer: HttpAnswer) -> float | None:
         delay_s = float(answer.headers.get("retry-after", ""))
     except ValueError:
         return None
-    return delay_s if 0 <= delay_s <= 3600 else None
+    return min(delay_s, MAX_RETRY_AFTER_S) if delay_s >= 0 else None
 
 
 def _grant_refused(answer: HttpAnswer, account: Account) -> ShopifyError:
