@@ -41,7 +41,7 @@ class _Exchange(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         if self.answer is not None and not self.answer.done():
-            self.answer.set_exception(ConnectionResetError("the server closed the connection"))
+            self.answer.set_exception(exc or ConnectionResetError("the server closed the connection"))
 
 
 def _length(head: bytes) -> int:

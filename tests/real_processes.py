@@ -146,11 +146,11 @@ class RunningShop:
         found: Json = self.control.get("/_emulator/state").raise_for_status().json()
         return found
 
-    def history(self) -> list[Json]:
-        """Every movement of stock since the start, oldest first."""
+    def history(self, *, since: int = 0) -> list[Json]:
+        """Every movement of stock from number `since` on, oldest first."""
         movements: list[Json] = []
         while True:
-            answer = self.control.get("/_emulator/history", params={"since": len(movements)})
+            answer = self.control.get("/_emulator/history", params={"since": since + len(movements)})
             page = answer.raise_for_status().json()
             movements += page
             if len(page) < _HISTORY_PAGE:
@@ -267,14 +267,14 @@ class Service:
         }
         return clean_environment(given)
 
-    def command(self, *arguments: str, secrets: Mapping[str, str] | None = None) -> Any:
-        """Run one command with --json; what it printed.
+    def command(self, *arguments: str, secrets: Mapping[str, str] | None = None) -> str:
+        """Run one command; what it printed.
 
         Raises:
             RealProcessError: it failed.
         """
         ran = subprocess.run(
-            [sys.executable, "-m", "stockwright", *arguments, "--json"],
+            [sys.executable, "-m", "stockwright", *arguments],
             env={**self.environ, **(secrets or {})},
             cwd=self.home,
             capture_output=True,
@@ -284,9 +284,9 @@ class Service:
         )
         if ran.returncode != 0:
             raise RealProcessError(
-                f"stockwright {' '.join(arguments)}: {ran.returncode}\n{ran.stdout}{ran.stderr}"
+                f"stockwright {' '.join(arguments)}: status {ran.returncode}\n{ran.stdout}{ran.stderr}"
             )
-        return json.loads(ran.stdout) if ran.stdout.strip() else None
+        return ran.stdout
 
     # --- life -----------------------------------------------------------------------------------------
 
