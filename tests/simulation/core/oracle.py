@@ -31,9 +31,10 @@ class Tenure:
     units: int
     start: int  # seq of the read that it joined with
     accepted: int  # seq of the newest read whose value the ledger has folded in
-    hides_ours: bool = False
-    """It joined with a row that lagged behind one of our own corrections, made before it had left. Nothing in
-    the row tells, so the correction will look like a movement: a known limit, should reads really lag."""
+    behind: bool = False
+    """The accepted row lagged behind one of our own corrections. It bears the stamp that we knew before, so
+    nothing in it tells: the correction looks undone until the next good read. Should reads really lag like
+    that, it does lasting harm only when the level leaves or joins just then."""
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class Doubt:
     intent: Intent
     opened: Mapping[MemberId, Shown]  # each row as the read showed it that opened the intent
     sent_at: datetime
+    opened_behind: bool  # a row of that read lagged behind a correction of ours
     first_at: datetime | None = None
     first: Mapping[MemberId, Shown] = field(
         default_factory=dict
@@ -159,7 +161,7 @@ class Oracle:
                 self._adopted(truth, entry, commit.reading)
             case "joined":
                 id = _member(entry.data["member"])
-                truth.stays[id] = self._stay(id, _int(entry, "units"), commit.reading)
+                truth.stays[id] = self._stay(truth, id, _int(entry, "units"), commit.reading)
             case "left":
                 self._left(truth, _member(entry.data["member"]))
             case "observed":
@@ -184,25 +186,37 @@ class Oracle:
         members = entry.data["members"]
         assert isinstance(members, Sequence)
         truth.stays = {
-            (id := _member(row["member"])): self._stay(id, row["units"], reading) for row in members
+            (id := _member(row["member"])): self._stay(truth, id, row["units"], reading) for row in members
         }
 
-    def _stay(self, id: MemberId, units: int, reading: Reading | None) -> Tenure:
-        shown, level = self._row(id, reading), self._outside.levels[id]
-        made_at = reading.seq if reading else 0
-        hides = any(
-            shown.seq < m.seq <= made_at and m.cause == OURS for m in self._shop.levels[level].movements
-        )
-        return Tenure(units=units, start=shown.seq, accepted=shown.seq, hides_ours=hides)
+    def _stay(self, truth: PoolTruth, id: MemberId, units: int, reading: Reading | None) -> Tenure:
+        seq, behind = self._row(id, reading).seq, self._is_behind(id, reading)
+        if behind:
+            self._taint(truth, "joined_on_lag")
+        return Tenure(units=units, start=seq, accepted=seq)
 
     def _row(self, id: MemberId, reading: Reading | None) -> Shown:
         if reading is None:
             raise Violation(f"a step without a read speaks of the level of {id.item_id}")
         return reading.levels[self._outside.levels[id]]
 
+    def _is_behind(self, id: MemberId, reading: Reading | None) -> bool:
+        """Whether the row of this read shows a moment before a correction of ours that was already made."""
+        if reading is None or not reading.lagging:
+            return False
+        level = self._outside.levels[id]
+        movements, seq = self._shop.levels[level].movements, self._row(id, reading).seq
+        return any(seq < m.seq <= reading.seq and m.cause == OURS for m in movements)
+
+    def _taint(self, truth: PoolTruth, why: str) -> None:
+        truth.tainted = why
+        self.counts[why] += 1
+
     def _left(self, truth: PoolTruth, id: MemberId) -> None:
         """What a level moved counts up to the last read that was accepted, not beyond."""
         stay = truth.stays.pop(id)
+        if stay.behind:
+            self._taint(truth, "left_on_lag")
         moved = self._shop.outside(self._outside.levels[id], after=stay.start, upto=stay.accepted)
         truth.left += stay.units * moved
 
@@ -216,7 +230,7 @@ class Oracle:
             stay = truth.stays[id]
             seq = self._row(id, reading).seq
             raised[id] = self._shop.outside(self._outside.levels[id], after=stay.accepted, upto=seq)
-            stay.accepted = seq
+            stay.accepted, stay.behind = seq, self._is_behind(id, reading)
         if surplus:
             self._judge_surplus(truth, surplus, raised, _int(entry, "stock"), reading)
             truth.surplus += surplus
@@ -248,7 +262,12 @@ class Oracle:
             raise Violation(f"I2: the key {state.intent.key} was used for two corrections")
         self._pool_of_key[state.intent.key] = commit.key
         rows = {row.member: self._row(row.member, commit.reading) for row in state.intent.rows}
-        truth.doubt = Doubt(intent=state.intent, opened=rows, sent_at=state.intent.opened_at)
+        truth.doubt = Doubt(
+            intent=state.intent,
+            opened=rows,
+            sent_at=state.intent.opened_at,
+            opened_behind=any(self._is_behind(id, commit.reading) for id in rows),
+        )
         self.counts["intents"] += 1
 
     def _first_read(self, truth: PoolTruth, entry: Entry, reading: Reading | None) -> None:
@@ -280,15 +299,16 @@ class Oracle:
     def _pardon(self, truth: PoolTruth, doubt: Doubt, commit: Committed, *, booked: bool, how: str) -> None:
         """A wrong booking: allowed only under the exact condition that the reference names."""
         if how == "assumed" and booked and self._all_moved_to_after_values(doubt):
-            truth.tainted = "assumed_wrong"
+            self._taint(truth, "assumed_wrong")
         elif how == "orders" and self._hidden_moves_imitated(doubt, commit, booked=booked):
-            truth.tainted = "orders_misled"
+            self._taint(truth, "orders_misled")
+        elif how == "orders" and doubt.opened_behind:
+            self._taint(truth, "orders_misled_on_lag")
         else:
             was = "was" if self.was_applied(doubt.intent.key) else "was not"
             raise Violation(
                 f"I2: correction {doubt.intent.key} {was} applied and was booked as the opposite ({how})"
             )
-        self.counts[truth.tainted] += 1
 
     def _all_moved_to_after_values(self, doubt: Doubt) -> bool:
         """The write was lost and, before the first read in the window, others moved every row by its delta."""
@@ -379,7 +399,8 @@ class Oracle:
         hard = {"clock_jump", "read_lagging"} & set(self._scenario.rates)
         if policy.on_unknown != "settle" or application is None or hard:
             return False
-        if not doubt.first_within(policy.settle_window_s):
+        resent = doubt.sent_at != doubt.intent.opened_at  # then a stamp of the first send looks too old
+        if resent or not doubt.first_within(policy.settle_window_s):
             return False
         return all(self._plainly_ours(doubt, row.member, application) for row in doubt.intent.rows)
 
@@ -400,7 +421,7 @@ class Oracle:
         for id, stay in truth.stays.items():
             shown = reading.levels.get(self._outside.levels[id])
             if shown is not None and shown.quantity == state.members[id].expected:
-                stay.accepted = max(stay.accepted, shown.seq)
+                stay.accepted, stay.behind = shown.seq, self._is_behind(id, reading)
 
     def _judge_identity(self, key: str, truth: PoolTruth, state: PoolState) -> None:
         """I1 and I2 for what the ledger says it has seen and done."""
@@ -410,15 +431,26 @@ class Oracle:
             return
         for id, stay in truth.stays.items():
             member = state.members[id]
-            if stay.hides_ours:
-                truth.tainted = "joined_on_lag"
-                self.counts[truth.tainted] += 1
-                return
             ours = self._ours(self._outside.levels[id], stay.start)
             if member.confirmed != ours:
                 raise Violation(
                     f"I2: {key} says it moved {id.item_id} by {member.confirmed}, the shop says {ours}"
                 )
+
+        seen = self._seen_stock(truth)
+        behind = any(stay.behind for stay in truth.stays.values())
+        if state.stock != seen and not behind:
+            raise Violation(
+                f"I1: {key} says {state.stock}; what it has seen of the shop's history says {seen}"
+            )
+
+    def _seen_stock(self, truth: PoolTruth) -> int:
+        """The stock that follows from every movement up to the reads that were accepted."""
+        moved = sum(
+            stay.units * self._shop.outside(self._outside.levels[id], after=stay.start, upto=stay.accepted)
+            for id, stay in truth.stays.items()
+        )
+        return truth.s0 + truth.left + moved - truth.surplus
 
     def _ours(self, level: LevelKey, after: int) -> int:
         return sum(m.delta for m in self._shop.levels[level].movements if m.seq > after and m.cause == OURS)

@@ -1,0 +1,251 @@
+"""Our own code with one rule broken, each in turn: the simulation must notice every one.
+
+Driver rules are turned by `Habits`, protocol rules by changing what goes into or comes out of `step`.
+No module is patched.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from stockwright.ledger import journal, protocol
+from stockwright.ledger.state import (
+    Entry,
+    Input,
+    Intent,
+    Next,
+    Observation,
+    Outcome,
+    Policy,
+    PoolState,
+    Reply,
+    Seen,
+    Step,
+)
+from tests.simulation.core.driver import Habits, StepFunction
+from tests.simulation.core.scenario import scenario_of
+from tests.simulation.core.simulation import Simulation
+
+KILLED_WITHIN = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """One broken rule."""
+
+    breaks: str
+    habits: Habits = field(default_factory=Habits)
+    step: StepFunction = protocol.step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kill:
+    """The first seed that notices a mutant, and what it noticed. `seed` None: it survived."""
+
+    name: str
+    seed: int | None
+    tried: int
+    violation: str
+
+
+# --- broken protocols ---------------------------------------------------------------------------
+
+
+def _stale_is_success(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
+    return protocol.step(state, _as(input, Outcome.STALE, Outcome.APPLIED), policy, pool_id=pool_id)
+
+
+def _success_is_ignored(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
+    """Our own write is then met again in the next read, as if it were a movement by others."""
+    return protocol.step(state, _as(input, Outcome.APPLIED, Outcome.STALE), policy, pool_id=pool_id)
+
+
+def _as(input: Input, heard: Outcome, taken: Outcome) -> Input:
+    if isinstance(input, Reply) and input.outcome is heard:
+        return replace(input, outcome=taken)
+    return input
+
+
+def _unknown_is_failure(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
+    return _closing_doubt(
+        state, _as(input, Outcome.UNKNOWN, Outcome.NOT_SENT), policy, pool_id, Outcome.NOT_SENT
+    )
+
+
+def _goal_means_applied(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
+    """An open correction counts as applied when every row stands at its after-value, else as not."""
+    intent = state.intent if state else None
+    if not isinstance(input, Observation) or intent is None:
+        return protocol.step(state, input, policy, pool_id=pool_id)
+    levels = {seen.id: seen.available for seen in input.seen}
+    arrived = all(levels.get(row.member) == row.after for row in intent.rows)
+    verdict = Outcome.APPLIED if arrived else Outcome.NOT_SENT
+    return _closing_doubt(state, input, policy, pool_id, verdict)
+
+
+def _closing_doubt(
+    state: PoolState | None, input: Input, policy: Policy, pool_id: str, verdict: Outcome
+) -> Step:
+    """Answer an open correction without proof before a read is looked at."""
+    intent = state.intent if state else None
+    if state is None or intent is None or not isinstance(input, Observation) or intent.resend_at is not None:
+        return protocol.step(state, input, policy, pool_id=pool_id)
+    answer = Reply(at=input.at, key=intent.key, outcome=verdict)
+    known = replace(state, intent=replace(intent, unknown_since=None, doubted=False))
+    closed = protocol.step(known, answer, policy, pool_id=pool_id)
+    return _after(closed, protocol.step(closed.state, input, policy, pool_id=pool_id))
+
+
+def _after(first: Step, second: Step) -> Step:
+    return replace(second, entries=(*first.entries, *second.entries))
+
+
+def _joining_is_a_delta(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
+    """A newcomer is first met at 0, so that what it holds looks like a movement."""
+    if state is None or not isinstance(input, Observation):
+        return protocol.step(state, input, policy, pool_id=pool_id)
+    met = tuple(_at_zero(state, seen) for seen in input.seen)
+    return protocol.step(state, replace(input, seen=met), policy, pool_id=pool_id)
+
+
+def _at_zero(state: PoolState, seen: Seen) -> Seen:
+    is_new = seen.id not in state.members and seen.available is not None and not seen.why_not
+    return replace(seen, available=0) if is_new else seen
+
+
+def _tombstone_dropped(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
+    """What a level moved while it was a member is forgotten when it leaves."""
+    step = protocol.step(state, input, policy, pool_id=pool_id)
+    lost = _moved_by_leavers(state, step)
+    if state is None or step.state is None or not lost:
+        return step
+    stock = step.state.stock - lost
+    entry = Entry(kind="observed", at=input.at, data={"moves": [], "surplus": lost, "stock": stock})
+    return replace(step, state=journal.apply(step.state, entry), entries=(*step.entries, entry))
+
+
+def _moved_by_leavers(state: PoolState | None, step: Step) -> int:
+    members = state.members if state else {}
+    stay = step.state.members if step.state else {}
+    return sum(member.units * member.external for id, member in members.items() if id not in stay)
+
+
+def _dead_time_skipped(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
+    return protocol.step(state, input, replace(policy, dead_time_s=0.0), pool_id=pool_id)
+
+
+def _any_first_read(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
+    return protocol.step(state, input, replace(policy, settle_window_s=1e6), pool_id=pool_id)
+
+
+def _assumes_when_certain(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
+    return protocol.step(state, input, replace(policy, on_unknown="settle"), pool_id=pool_id)
+
+
+def _stamps_ignored(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
+    """A value that came back counts as unchanged: every level seems to bear the stamp that we know."""
+    intent = state.intent if state else None
+    if not isinstance(input, Observation) or intent is None:
+        return protocol.step(state, input, policy, pool_id=pool_id)
+    known = {row.member: row.stamp for row in intent.rows}
+    seen = tuple(replace(row, stamp=known.get(row.id, row.stamp)) for row in input.seen)
+    return protocol.step(state, replace(input, seen=seen), policy, pool_id=pool_id)
+
+
+def _doubt_forgotten(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
+    """After "in progress" a refusal is taken at its word, as if no earlier request could be running."""
+    intent = state.intent if state else None
+    if state is not None and intent is not None and intent.doubted and intent.unknown_since is None:
+        state = replace(state, intent=_undoubted(intent))
+    return protocol.step(state, input, policy, pool_id=pool_id)
+
+
+def _undoubted(intent: Intent) -> Intent:
+    return replace(intent, doubted=False)
+
+
+def _derives_with_open_intent(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
+    """A sale is passed on while our own correction is still open: the two cannot be told apart."""
+    return _closing_doubt(state, input, policy, pool_id, Outcome.STALE)
+
+
+def _journal_forgets(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
+    """Entries that seem to change nothing are not written."""
+    step = protocol.step(state, input, policy, pool_id=pool_id)
+    kept = tuple(entry for entry in step.entries if entry.kind != "stamped")
+    return replace(step, entries=kept)
+
+
+def _rises_forgotten(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
+    """Nobody comes back when a rise has settled, and no reconcile looks at it."""
+    step = protocol.step(state, input, policy, pool_id=pool_id)
+    waits = step.state is not None and step.state.raise_wait is not None
+    return replace(step, wake_at=None, next=Next.REST) if waits and step.next is not Next.SEND else step
+
+
+MUTANTS: Mapping[str, Mutant] = {
+    "no-intent-row": Mutant(
+        breaks="the intent is stored together with its answer, not before the send",
+        habits=Habits(stores_before_sending=False),
+    ),
+    "key-renewed-on-retry": Mutant(
+        breaks="an unknown outcome is retried at once with a fresh key",
+        habits=Habits(renews_key_when_unknown=True),
+    ),
+    "key-reused": Mutant(breaks="every correction has the same key", habits=Habits(one_key_for_all=True)),
+    "recorded-before-sent": Mutant(
+        breaks="the outcome is booked as applied before the request leaves",
+        habits=Habits(records_before_sending=True),
+    ),
+    "dedupe-by-merchant-event": Mutant(
+        breaks="a second delivery of one merchant's act is dropped", habits=Habits(dedupes_by_event=True)
+    ),
+    "payload-trusted": Mutant(
+        breaks="the level in the webhook counts more than the one read", habits=Habits(trusts_payload=True)
+    ),
+    "no-cas": Mutant(breaks="rows are sent without a comparison", habits=Habits(compares=False)),
+    "lease-without-fencing": Mutant(
+        breaks="steps are stored whatever the version is", habits=Habits(fenced=False)
+    ),
+    "late-send": Mutant(
+        breaks="a worker that slept sends an old intent", habits=Habits(sends_within=timedelta(days=1))
+    ),
+    "location-ignored": Mutant(
+        breaks="every pool reads the first location", habits=Habits(ignores_location=True)
+    ),
+    "stale-taken-as-success": Mutant(breaks="a refused comparison counts as applied", step=_stale_is_success),
+    "echo-as-sale": Mutant(breaks="our own write counts as a movement by others", step=_success_is_ignored),
+    "unknown-as-failed": Mutant(breaks="a lost answer counts as not applied", step=_unknown_is_failure),
+    "goal-means-applied": Mutant(
+        breaks="levels at their after-values prove that we wrote them", step=_goal_means_applied
+    ),
+    "joining-as-delta": Mutant(breaks="a newcomer's level is added to the stock", step=_joining_is_a_delta),
+    "tombstone-dropped": Mutant(breaks="what a leaver moved goes with it", step=_tombstone_dropped),
+    "dead-time-skipped": Mutant(
+        breaks="an unchanged row proves at once that nothing was applied", step=_dead_time_skipped
+    ),
+    "first-read-any-time": Mutant(
+        breaks="a first read long after the send may be assumed upon", step=_any_first_read
+    ),
+    "assumes-when-certain": Mutant(breaks="`certain` assumes like `settle`", step=_assumes_when_certain),
+    "stamps-ignored": Mutant(breaks="a value that came back counts as unchanged", step=_stamps_ignored),
+    "doubt-forgotten": Mutant(
+        breaks="after `in progress` a stale answer counts as not applied", step=_doubt_forgotten
+    ),
+    "derives-with-open-intent": Mutant(
+        breaks="stock is derived while a correction is open", step=_derives_with_open_intent
+    ),
+    "journal-forgets": Mutant(breaks="some entries are not journaled", step=_journal_forgets),
+    "rises-forgotten": Mutant(breaks="nobody wakes when a rise has settled", step=_rises_forgotten),
+}
+
+
+def hunt(name: str, *, seeds: range = range(KILLED_WITHIN)) -> Kill:
+    """Run a mutant until a seed notices it."""
+    mutant = MUTANTS[name]
+    for tried, seed in enumerate(seeds, 1):
+        result = Simulation(scenario_of(seed), step=mutant.step, habits=mutant.habits).run()
+        if result.failure:
+            violation = result.failure.strip().splitlines()[-1]
+            return Kill(name=name, seed=seed, tried=tried, violation=violation)
+    return Kill(name=name, seed=None, tried=len(seeds), violation="")
