@@ -20,7 +20,7 @@ from typing import NoReturn, Protocol, Self
 import structlog
 
 from stockwright.model import WHOLE_SHOP, EventId, JsonObject, NewEvent, ShopId, Source, gid
-from stockwright.shopify.signatures import webhook_header, webhook_is_genuine
+from stockwright.shopify.signatures import webhook_is_genuine
 from stockwright.store import inbox as store
 from stockwright.store.database import Collided, Pool, Refused, Unreachable
 
@@ -62,27 +62,31 @@ UNKNOWN_SENDER = Rejection(
 
 def sender_domain(headers: Mapping[str, str]) -> str:
     """The shop's domain as the headers name it, lower case; "" when they do not."""
-    return (webhook_header(headers, "Shop-Domain") or "").strip().lower()
+    return _header(headers, "shop-domain").lower()
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    """A delivery's header in either spelling, the older first; names are in lower case, as ASGI has them."""
+    return (headers.get(f"x-shopify-{name}") or headers.get(f"shopify-{name}") or "").strip()
 
 
 def read_webhook(
     headers: Mapping[str, str], body: bytes, sender: Sender | None, *, event_id: EventId
 ) -> NewEvent | Rejection:
-    """Check a delivery's signature over the raw bytes and read it.
+    """Check a delivery's signature over the raw bytes and read it; the names of headers are in lower case.
 
     A delivery without X-Shopify-Webhook-Id is accepted and never deduplicated: a repeated wake-up costs one
     read, a dropped one would cost a change.
     """
-    signature = webhook_header(headers, "Hmac-Sha256")
+    signature = _header(headers, "hmac-sha256")
     if sender is None or not webhook_is_genuine(body, signature, sender.secrets):
         return UNKNOWN_SENDER
     payload = _json_object(body)
     if payload is None:
         return Rejection(status=400, message="The body is not a JSON object.")
-    topic = (webhook_header(headers, "Topic") or "").strip().lower()
-    webhook_id = webhook_header(headers, "Webhook-Id") or None
-    shopify_event_id = webhook_header(headers, "Event-Id") or None
-    if not topic or max(map(len, (topic, webhook_id or "", shopify_event_id or ""))) > _ID_LIMIT:
+    topic = _header(headers, "topic").lower()
+    webhook_id, shopify_event_id = _header(headers, "webhook-id"), _header(headers, "event-id")
+    if not topic or max(len(topic), len(webhook_id), len(shopify_event_id)) > _ID_LIMIT:
         return Rejection(
             status=400, message="A header is missing or too long: topic, webhook id or event id."
         )
@@ -93,9 +97,9 @@ def read_webhook(
         payload=payload,
         source=Source.SHOPIFY,
         subject=subject_of(topic, payload),
-        webhook_id=webhook_id,
-        shopify_event_id=shopify_event_id,
-        triggered_at=_instant(webhook_header(headers, "Triggered-At")),
+        webhook_id=webhook_id or None,
+        shopify_event_id=shopify_event_id or None,
+        triggered_at=_instant(_header(headers, "triggered-at")),
     )
 
 
@@ -116,7 +120,7 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} cannot be stored as JSON")
 
 
-def _instant(text: str | None) -> datetime | None:
+def _instant(text: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(text) if text else None
     except ValueError:

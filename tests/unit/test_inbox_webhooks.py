@@ -59,7 +59,7 @@ def test_the_newer_spelling_of_the_headers_is_read_alike() -> None:
     assert read({name.removeprefix("x-"): value for name, value in HEADERS.items()}, BODY) == read(
         HEADERS, BODY
     )
-    assert sender_domain({"Shopify-Shop-Domain": " One.MyShopify.com "}) == "one.myshopify.com"
+    assert sender_domain({"shopify-shop-domain": " One.MyShopify.com "}) == "one.myshopify.com"
     assert sender_domain({}) == ""
 
 

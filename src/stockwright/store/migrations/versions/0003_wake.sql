@@ -4,8 +4,12 @@
 -- The update locks the waiting job even when it changes nothing: a worker that wants it then waits for
 -- our commit, and so reads the work that we wrote in this transaction. `do nothing` would lose it.
 -- Jobs are taken in the order of their locks, so that two writers cannot deadlock.
+-- PL/pgSQL, because it keeps its plan; an SQL function is planned at every call before PostgreSQL 18.
 create function wake_keys(shop_ids bigint[], automation_ids text[], subjects text[], ats timestamptz[])
-returns void language sql as $$
+returns void language plpgsql as $$
+declare
+    moved_job bigint;
+begin
     with keys as (
         select k.shop_id, k.automation_id, k.subject,
                k.shop_id || ':' || k.automation_id || ':' || k.subject as lock,
@@ -23,9 +27,14 @@ returns void language sql as $$
         where job.scheduled_at > coalesce(excluded.scheduled_at, '-infinity')
         returning job.id, job.scheduled_at, job.xmax::text <> '0' as moved
     )
+    select min(id) into moved_job from woken where moved and scheduled_at is null;
     -- The engine's trigger tells the workers of an insert, not of an update.
-    select pg_notify('procrastinate_queue_v1#keys', json_build_object('type', 'job_inserted', 'job_id', min(id))::text)
-    from woken where moved and scheduled_at is null having count(*) > 0
+    if moved_job is not null then
+        perform pg_notify(
+            'procrastinate_queue_v1#keys', json_build_object('type', 'job_inserted', 'job_id', moved_job)::text
+        );
+    end if;
+end
 $$;
 
 -- A job that waited for its key's running job is fetched when that one ends, not at the next poll.
