@@ -12,6 +12,7 @@ from stockwright.deps import Deps, shop_policy
 from stockwright.ledger import protocol
 from stockwright.ledger.state import Intent, Next, Outcome, Policy, PoolState, Reply, Step
 from stockwright.model import EffectId, ItemGid, JsonObject, Key, LocationGid, PoolId, RunId
+from stockwright.shopify.errors import ShopifyError
 from stockwright.shopify.writes import AdjustReply, AdjustRow
 from stockwright.store import keys, pools, runs, shops, wake
 from stockwright.store.database import Connection, Unreachable
@@ -41,7 +42,11 @@ class Sending:
 
 
 async def correct(deps: Deps, sending: Sending) -> Performed:
-    """Send the open intent of a pool, step the pool by the answer, and go on while rows are left."""
+    """Send the open intent of a pool, step the pool by the answer, and go on while rows are left.
+
+    Raises:
+        ShopifyError: the shop shuts us out (token revoked, shop locked); the answer was stored before.
+    """
     for _ in range(_SENDS):
         step = await _send_once(deps, sending)
         if step is None:
@@ -63,8 +68,11 @@ async def _send_once(deps: Deps, sending: Sending) -> Step | None:
     if found is None or intent is None or intent.key != sending.intent_key or attempt is None:
         await _void(deps, sending.key, effect_id)
         return None
-    reply, requests = await _send(deps, sending, found[1].state, intent)
-    return await _record_surely(deps, sending, attempt, reply, requests)
+    sent = await _send(deps, sending, found[1].state, intent)
+    step = await _record_surely(deps, sending, attempt, sent.reply, sent.requests)
+    if sent.problem is not None and sent.problem.permanent:
+        raise sent.problem
+    return step
 
 
 async def _void(deps: Deps, key: Key, effect_id: EffectId) -> None:
@@ -75,11 +83,20 @@ async def _void(deps: Deps, key: Key, effect_id: EffectId) -> None:
         )
 
 
-async def _send(deps: Deps, sending: Sending, state: PoolState, intent: Intent) -> tuple[Reply, int]:
+@dataclass(frozen=True, kw_only=True)
+class _Sent:
+    """What came back, and the trouble that the whole shop is in, if any."""
+
+    reply: Reply
+    requests: int = 0
+    problem: ShopifyError | None = None
+
+
+async def _send(deps: Deps, sending: Sending, state: PoolState, intent: Intent) -> _Sent:
     now = deps.clock()
     if not protocol.may_send(state, key=intent.key, at=now, policy=deps.policy):
         detail = "the worker was held up after storing the correction, so it did not send it"
-        return Reply(at=now, key=intent.key, outcome=Outcome.NOT_SENT, detail=detail), 0
+        return _Sent(reply=Reply(at=now, key=intent.key, outcome=Outcome.NOT_SENT, detail=detail))
     client = await deps.clients.for_shop(sending.key.shop_id)
     rows = [
         AdjustRow(
@@ -92,7 +109,7 @@ async def _send(deps: Deps, sending: Sending, state: PoolState, intent: Intent) 
     ]
     reference = f"gid://stockwright/Pool/{sending.pool_id}"
     answer = await client.adjust(key=intent.key, rows=rows, reference_uri=reference)
-    return _reply(deps, intent, answer), client.requests
+    return _Sent(reply=_reply(deps, intent, answer), requests=client.requests, problem=answer.problem)
 
 
 def _reply(deps: Deps, intent: Intent, answer: AdjustReply) -> Reply:

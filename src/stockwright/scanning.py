@@ -84,7 +84,8 @@ async def _save_page(
 
 
 def _after(place: _Place, page: ProductPage, plan: PagePlan, requests: int) -> _Place:
-    tally = stock_scan.add(place.tally, plan, len(page.products))
+    unread = [{"product_id": one.id, "title": one.title, "reason": one.reason} for one in page.skipped]
+    tally = stock_scan.add(place.tally, plan, seen=len(page.products) + len(unread), unread=unread)
     total = place.total if page.total is None else page.total
     place = replace(place, tally=tally, total=total, requests=place.requests + requests)
     if page.after is None:
@@ -155,4 +156,5 @@ def _to_json(place: _Place) -> JsonObject:
 def _from_json(data: JsonObject) -> _Place:
     tally = dict(data["tally"])
     unequal = tuple(Unequal(**one) for one in tally.pop("unequal"))
-    return _Place(**{**data, "tally": Tally(**tally, unequal=unequal)})
+    unread = tuple(tally.pop("unread"))
+    return _Place(**{**data, "tally": Tally(**tally, unequal=unequal, unread=unread)})

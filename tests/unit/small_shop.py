@@ -164,7 +164,7 @@ class SmallShop:
         for change in page.changes:
             self._store(change)
         self.emitted += [effect for effect in page.effects if isinstance(effect, Emit)]
-        plan = automation.conclude(situation, add(Tally(), page, 1))
+        plan = automation.conclude(situation, add(Tally(), page, seen=1))
         if page.wake:
             self.run(self.event(PRODUCT_CHECK))
         for emit in page.effects:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from stockwright.automations import KINDS, stock_scan
+from stockwright.automations.contract import PagePlan, Tally
 from stockwright.automations.options import read_options
 from stockwright.automations.sync_across_variants import CHOOSE_ONE, NO_DATA, NOT_BOTH, Options
 from stockwright.ledger.state import Outcome
@@ -224,3 +226,11 @@ def test_a_product_that_leaves_and_comes_back_starts_anew() -> None:
     s.scan(USER_TRIGGER)
     assert s.at() == [6, 6, 6]
     assert s.pools[TORONTO].state.stock == 6
+
+
+def test_products_that_could_not_be_read_whole_are_listed_in_the_error() -> None:
+    sharing = KINDS[KIND]._sharing(shop()._situation("*", []))  # type: ignore[attr-defined]
+    unread = [{"product_id": PRODUCT, "title": "Poster", "reason": "more than 1,000 locations"}]
+    tally = stock_scan.add(Tally(), PagePlan(in_scope=3, in_step=3), seen=4, unread=unread)
+    plan = stock_scan.conclude(sharing, tally)
+    assert plan.error == {"message": stock_scan.NOT_READ, "products_not_read": unread}

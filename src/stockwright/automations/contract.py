@@ -179,6 +179,8 @@ class Tally:
     sent_on: int = 0
     unequal_count: int = 0
     unequal: tuple[Unequal, ...] = ()  # the first of them
+    unread_count: int = 0
+    unread: tuple[JsonObject, ...] = ()  # products that could not be read whole: {product_id, title, reason}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,8 @@ from stockwright.model import (
 _ADOPTING = frozenset({USER_TRIGGER, SET_CACHE, ENABLED, RECONCILE})
 _LISTED = 250  # products that one error lists
 
+NOT_READ = "These products could not be read whole, so they were left alone. All others were looked at."
+
 Situated = Situation[Any]
 
 
@@ -164,8 +166,8 @@ def _missing(product: ProductRead, places: Sequence[Place]) -> JsonObject:
 # --- the whole scan -----------------------------------------------------------------------------------
 
 
-def add(tally: Tally, page: PagePlan, seen: int) -> Tally:
-    """The tally after one more page of `seen` products."""
+def add(tally: Tally, page: PagePlan, *, seen: int, unread: Sequence[JsonObject] = ()) -> Tally:
+    """The tally after one more page of `seen` products, and of those that could not be read whole."""
     return replace(
         tally,
         seen=tally.seen + seen,
@@ -176,6 +178,8 @@ def add(tally: Tally, page: PagePlan, seen: int) -> Tally:
         sent_on=tally.sent_on + page.sent_on,
         unequal_count=tally.unequal_count + len(page.unequal),
         unequal=(*tally.unequal, *page.unequal)[:_LISTED],
+        unread_count=tally.unread_count + len(unread),
+        unread=(*tally.unread, *unread)[:_LISTED],
     )
 
 
@@ -190,17 +194,26 @@ def conclude(sharing: Sharing, tally: Tally) -> Plan:
 
 
 def _complaint(sharing: Sharing, tally: Tally) -> JsonObject | None:
-    if tally.in_scope == 0 and sharing.search:
+    if tally.in_scope == 0 and sharing.search and not tally.unread_count:
         return {"message": sharing.nothing_found, "search_query": sharing.search}
-    if not tally.unequal_count:
-        return None
+    if tally.unequal_count:
+        return {"message": shared_stock.OUT_OF_STEP, **_out_of_sync(tally), **_not_read(tally)}
+    if tally.unread_count:
+        return {"message": NOT_READ, **_not_read(tally)}
+    return None
+
+
+def _out_of_sync(tally: Tally) -> JsonObject:
     listed = [
         {"product_id": one.product_id, "title": one.title, "quantities": one.quantities}
         for one in tally.unequal
     ]
     more = tally.unequal_count - len(listed)
-    return {
-        "message": shared_stock.OUT_OF_STEP,
-        "products_out_of_sync": listed,
-        **({"and_more": more} if more else {}),
-    }
+    return {"products_out_of_sync": listed, **({"and_more": more} if more else {})}
+
+
+def _not_read(tally: Tally) -> JsonObject:
+    if not tally.unread_count:
+        return {}
+    more = tally.unread_count - len(tally.unread)
+    return {"products_not_read": list(tally.unread), **({"and_more_not_read": more} if more else {})}
