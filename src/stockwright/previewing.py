@@ -11,6 +11,7 @@ from stockwright.bookkeeping import Owner, load_pools
 from stockwright.deps import Deps, refresh_shop, shop_policy
 from stockwright.model import PRODUCT_CHECK, Event, EventId, Json, Key, ProductRead, Source, StockwrightError
 from stockwright.shopify.budget import Priority
+from stockwright.shopify.products import SkippedProduct
 from stockwright.situations import Loaded, claims_of_others
 from stockwright.store import shops
 from stockwright.store.automations import AutomationRow
@@ -43,9 +44,21 @@ async def preview(deps: Deps, row: AutomationRow) -> AsyncIterator[Previewed]:
         )
         for product in page.products:
             yield await _preview_one(deps, loaded, product)
+        for missed in page.skipped:
+            yield _unread(missed)
         after = page.after
         if after is None:
             return
+
+
+def _unread(missed: SkippedProduct) -> Previewed:
+    return Previewed(
+        product_id=missed.id,
+        title=missed.title,
+        because="It could not be read whole, so it would be left alone.",
+        corrections=(),
+        error={"message": missed.reason},
+    )
 
 
 async def _loaded(deps: Deps, row: AutomationRow) -> Loaded:
