@@ -12,7 +12,7 @@ from time import monotonic
 
 import pytest
 
-from stockwright.jobs import WorkerDeps, WorkerLimits, WorkerLost, retry_delay_s, run_worker
+from stockwright.jobs import WorkerDeps, WorkerLimits, WorkerLost, keep_working, retry_delay_s, run_worker
 from stockwright.jobs.chores import Chore, Retention, delete_old, fire_schedules, keep_doing
 from stockwright.jobs.failures import Failures
 from stockwright.jobs.life import Life, Watch
@@ -281,6 +281,27 @@ def test_a_worker_that_loses_its_connection_cancels_its_runs_and_says_so(databas
             handler = Handler(pool)
             async with working(database, pool, handler):
                 await until(lambda: _work_is_done(pool))
+            assert handler.events == 1
+
+    asyncio.run(story())
+
+
+def test_a_lost_worker_starts_again(database: str) -> None:
+    async def story() -> None:
+        async with open_pool(database) as pool:
+            shop, handler, stop = await _installed(pool), Handler(pool), asyncio.Event()
+            deps = WorkerDeps(dsn=database, pool=pool, handle_key=handler, now=_now)
+            running = asyncio.create_task(keep_working(deps, LIMITS, stop=stop))
+            await until(lambda: _worker_count(pool, 1))
+            async with pool.connection() as conn:
+                await conn.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'stockwright worker life'"
+                )
+            await until(lambda: _worker_count(pool, 0))
+            await _receive(pool, [event(shop)])
+            await until(lambda: _no_jobs(pool))
+            stop.set()
+            await running
             assert handler.events == 1
 
     asyncio.run(story())

@@ -256,7 +256,10 @@ def test_without_a_database_the_answer_is_503_within_two_seconds(pg_server: Data
             assert (await client.get("/healthz")).status_code == 200
             ready = await client.get("/readyz")
             assert (ready.status_code, "does not answer" in ready.json()["problem"]) == (503, True)
-            assert (await client.get("/metrics")).status_code == 503
+            lines = (await client.get("/metrics")).text.splitlines()
+            assert "stockwright_database_up 0.0" in lines
+            assert 'stockwright_webhooks_total{result="rejected_503"} 3.0' in lines
+            assert not [line for line in lines if line.startswith("stockwright_pools")]
             assert "database does not answer" in (await client.get("/")).text
 
     asyncio.run(story())
@@ -341,6 +344,7 @@ def test_the_metrics_count_webhooks_and_what_waits(database: str) -> None:
                 'stockwright_webhooks_total{result="duplicate"} 1.0',
                 'stockwright_webhooks_total{result="rejected_401"} 1.0',
                 "stockwright_webhook_seconds_count 4.0",
+                "stockwright_database_up 1.0",
                 "stockwright_work_waiting 2.0",
                 'stockwright_jobs{state="waiting"} 1.0',
                 'stockwright_runs_last_hour{state="failed"} 1.0',

@@ -3,6 +3,8 @@
 The names here are what modules outside the store use instead of importing the driver.
 """
 
+from typing import Any
+
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
@@ -18,6 +20,15 @@ Refused = (psycopg.DataError, psycopg.IntegrityError)
 # Two writers met; one was sent away and may try again at once.
 Collided = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 
+# A machine that vanished is noticed in half a minute, not in two hours; without meaning on a Unix socket.
+_NETWORK: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
 
 def pool(dsn: str, *, size: int, name: str, timeout_s: float = 10.0) -> Pool:
     """A closed pool of at most `size` connections; open it with `async with`.
@@ -32,10 +43,19 @@ def pool(dsn: str, *, size: int, name: str, timeout_s: float = 10.0) -> Pool:
         name=name,
         open=False,
         check=AsyncConnectionPool.check_connection,
-        kwargs={"application_name": f"stockwright {name}"},
+        configure=_limit_idleness,
+        kwargs={"application_name": f"stockwright {name}", **_NETWORK},
     )
+
+
+async def _limit_idleness(conn: Connection) -> None:
+    """A process that hangs inside a transaction must not hold its row locks for longer than this."""
+    await conn.execute("set idle_in_transaction_session_timeout = '60s'")
+    await conn.commit()
 
 
 async def connect(dsn: str, *, name: str) -> Connection:
     """One connection of its own, in autocommit mode: for session locks."""
-    return await AsyncConnection.connect(dsn, autocommit=True, application_name=f"stockwright {name}")
+    return await AsyncConnection.connect(
+        dsn, autocommit=True, application_name=f"stockwright {name}", **_NETWORK
+    )

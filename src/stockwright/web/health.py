@@ -6,7 +6,7 @@ from time import monotonic
 import structlog
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from stockwright.inbox import Inbox
 from stockwright.store import health as store
@@ -68,12 +68,8 @@ class HealthPages:
 
     async def metrics(self, _request: Request) -> Response:
         """Prometheus text."""
-        numbers = await self._read()
-        if numbers is None:
-            return PlainTextResponse("The database does not answer.\n", status_code=503)
-        return Response(
-            self._metrics.page(numbers, inbox_waiting=self._inbox.waiting), media_type=_PROMETHEUS
-        )
+        page = self._metrics.page(await self._read(), inbox_waiting=self._inbox.waiting)
+        return Response(page, media_type=_PROMETHEUS)
 
     async def status(self, _request: Request) -> Response:
         """One page for a person: the shops, what waits, what needs somebody."""

@@ -38,6 +38,9 @@ class Metrics:
         self._inbox_waiting = _gauge(
             registry, "inbox_waiting", "Webhooks of this process that wait to be stored."
         )
+        self._database_up = _gauge(registry, "database_up", "Whether the database answers: 1 or 0.")
+        # Left out while the database does not answer: old numbers would look like new ones.
+        self._stored = registry = CollectorRegistry()
         self._jobs = _gauge(registry, "jobs", "Jobs of the job engine.", "state")
         self._work = _gauge(
             registry, "work_waiting", "Events that wait for a run, not yet due ones included."
@@ -65,18 +68,24 @@ class Metrics:
         """Measures one webhook."""
         return self._webhook_seconds.time()
 
-    def page(self, health: Health, *, inbox_waiting: int) -> bytes:
-        """The whole page in Prometheus' text format."""
+    def page(self, health: Health | None, *, inbox_waiting: int) -> bytes:
+        """The whole page in Prometheus' text format; None: the database does not answer."""
         self._inbox_waiting.set(inbox_waiting)
+        self._database_up.set(0 if health is None else 1)
+        if health is None:
+            return generate_latest(self.registry)
+        self._show_work(health)
+        self._show_runs(health)
+        self._show_shops(health)
+        return generate_latest(self.registry) + generate_latest(self._stored)
+
+    def _show_work(self, health: Health) -> None:
         self._jobs.labels("waiting").set(health.jobs.waiting)
         self._jobs.labels("running").set(health.jobs.running)
         self._jobs.labels("failed").set(health.jobs.failed)
         self._work.set(health.work.waiting)
         self._oldest.set(health.work.oldest_s)
         self._failing.set(health.failing_keys)
-        self._show_runs(health)
-        self._show_shops(health)
-        return generate_latest(self.registry)
 
     def _show_runs(self, health: Health) -> None:
         self._runs.clear()
