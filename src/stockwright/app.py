@@ -1,0 +1,92 @@
+"""The composition root: opens what the steps are given, and takes a key all the way through them.
+
+Must not decide anything itself: it calls the steps in their order and stops.
+"""
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from stockwright import effects, engine, upkeep
+from stockwright.deps import Deps
+from stockwright.ledger.state import Policy
+from stockwright.model import Key
+from stockwright.opening import cipher, utc_now
+from stockwright.settings import Settings
+from stockwright.shopify.client import ShopifyClients
+from stockwright.shopify.errors import ErrorCode, ShopifyError
+from stockwright.shopify.transport import open_http
+from stockwright.store import keys, wake
+from stockwright.store.database import pool
+from stockwright.store.shop_rows import ShopRows
+
+_ROUNDS = 6  # reads of one product in one job; a key that needs more gives way to others first
+_NEXT_TURN_S = 1.0
+_PAUSE_S = (0.01, 0.06)  # between rounds: two writers that met should not meet again
+_SHUT_OUT = frozenset({ErrorCode.UNAUTHORIZED, ErrorCode.SHOP_LOCKED})
+
+
+@asynccontextmanager
+async def open_deps(settings: Settings, dsn: str, *, name: str, pool_size: int) -> AsyncIterator[Deps]:
+    """What the steps are given, on a migrated database."""
+    sealed = cipher(settings)
+    async with pool(dsn, size=pool_size, name=name) as connections, open_http() as http:
+        yield Deps(
+            database=connections,
+            clients=ShopifyClients(ShopRows(connections), http, sealed, utc_now, asyncio.sleep),
+            clock=utc_now,
+            nonce=lambda: secrets.token_hex(16),
+            policy=Policy(dead_time_s=settings.dead_time_s, settle_window_s=settings.settle_window_s),
+        )
+
+
+# --- one key ----------------------------------------------------------------------------------------------
+
+
+async def handle_key(deps: Deps, key: Key) -> None:
+    """Decide and perform until nothing is left to be done for a key now; may be called again at any point.
+
+    A shop that shuts us out is paused, with the reason, instead of failing again and again.
+    """
+    try:
+        await _take_through(deps, key)
+    except ShopifyError as error:
+        if error.code not in _SHUT_OUT:
+            raise
+        await upkeep.pause_shop(deps, key.shop_id, reason=str(error))
+
+
+async def _take_through(deps: Deps, key: Key) -> None:
+    for _ in range(_ROUNDS):
+        if not await _round(deps, key):
+            return
+        await asyncio.sleep(random.uniform(*_PAUSE_S))
+    await _come_back(deps, key)
+
+
+async def _round(deps: Deps, key: Key) -> bool:
+    """One decision and what it leads to; whether the shop must be read again at once."""
+    ran = await engine.run(deps, key)
+    again = ran.again
+    for correction in ran.corrections:
+        assert ran.run_id is not None, "a correction belongs to a run"
+        sending = effects.Sending(
+            key=key,
+            run_id=ran.run_id,
+            effect_id=correction.effect_id,
+            pool_id=correction.pool_id,
+            intent_key=correction.key,
+        )
+        performed = await effects.correct(deps, sending)
+        again = again or performed.again
+    return again
+
+
+async def _come_back(deps: Deps, key: Key) -> None:
+    """A product that sells faster than we read: other keys first, then this one again."""
+    async with deps.database.connection() as conn, conn.transaction():
+        await keys.set_wake_at(conn, key, deps.clock() + timedelta(seconds=_NEXT_TURN_S))
+        await wake.wake_next(conn, key)

@@ -1,0 +1,50 @@
+"""The command line: one module per group of commands. Thin: it reads arguments, asks the service, prints.
+
+Exit status: 0 done, 1 failed with the reason on stderr, 2 wrong usage.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from stockwright.cli import automations, running, runs, shops, stock
+from stockwright.cli.output import tell
+from stockwright.model import StockwrightError
+from stockwright.store.database import Unreachable
+
+COMMANDS = typer.Typer(
+    name="stockwright",
+    help="Exact inventory for Shopify shops, on a machine of your own. Start with: stockwright demo",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+running.add_to(COMMANDS)
+COMMANDS.add_typer(shops.COMMANDS, name="shop")
+COMMANDS.add_typer(automations.COMMANDS, name="automation")
+runs.add_to(COMMANDS)
+COMMANDS.add_typer(stock.COMMANDS, name="stock")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    try:
+        COMMANDS(args=arguments, prog_name="stockwright")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    except StockwrightError as error:
+        tell(f"Error: {error}")
+        return 1
+    except Unreachable as error:
+        tell(
+            f"Error: the database does not answer: {str(error).strip()}\n"
+            "Check DATABASE_URL and the server, then look with: stockwright doctor"
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""`stockwright shop`: add, list, check, subscribe and remove shops."""
+
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from stockwright.adding import ShopDraft, add_shop
+from stockwright.checking import Verdict, check_shop, scopes_finding, worst
+from stockwright.cli.output import AsCsv, AsJson, Form, Yes, confirm, print_rows, say, tell
+from stockwright.cli.session import Service, shop_named, with_service
+from stockwright.model import StockwrightError
+from stockwright.opening import cipher
+from stockwright.shopify.accounts import AuthMode, ShopSecrets
+from stockwright.shopify.errors import ShopifyError
+from stockwright.store import pools, shops
+from stockwright.store.shops import Shop
+from stockwright.upkeep import remove_shop, resume_shop, subscribe
+
+COMMANDS = typer.Typer(help="Shops: add, list, check, subscribe, remove.", no_args_is_help=True)
+
+Domain = Annotated[str, typer.Argument(help="The shop's domain, such as example.myshopify.com.")]
+
+
+class Plan(StrEnum):
+    """What a shop is charged for."""
+
+    PREMIUM = "premium"
+    FREE = "free"
+
+
+def secret_from(name: str | None, environ: Mapping[str, str]) -> str | None:
+    """The secret that an environment variable holds.
+
+    Raises:
+        StockwrightError: the variable is named but empty.
+    """
+    if name is None:
+        return None
+    if not environ.get(name):
+        raise StockwrightError(
+            f"The environment variable {name} is not set. Secrets are read from variables, so that they do not "
+            f"stand in your shell's history: read -rs {name} && export {name}"
+        )
+    return environ[name]
+
+
+@COMMANDS.command(
+    epilog="Example: stockwright shop add example.myshopify.com --client-id 0a1b --client-secret-env SHOP_SECRET"
+)
+def add(
+    domain: Domain,
+    *,
+    access_token_env: Annotated[
+        str | None, typer.Option(help="Environment variable with the Admin API access token.")
+    ] = None,
+    client_id: Annotated[str | None, typer.Option(help="Client id of the app (Dev Dashboard).")] = None,
+    client_secret_env: Annotated[
+        str | None, typer.Option(help="Environment variable with the app's client secret.")
+    ] = None,
+    webhook_secret_env: Annotated[
+        str | None, typer.Option(help="Environment variable with the secret that signs webhooks, if another.")
+    ] = None,
+    api_url: Annotated[
+        str | None, typer.Option(help="Base address of the Admin API, if it is not https://DOMAIN.")
+    ] = None,
+    plan: Annotated[Plan, typer.Option(help="What the shop is charged for.")] = Plan.PREMIUM,
+) -> None:
+    """Add a shop: check that it lets us in, store it encrypted, subscribe to what its automations need."""
+    if (access_token_env is None) == (client_id is None):
+        raise typer.BadParameter("Give --access-token-env, or --client-id with --client-secret-env.")
+    if (client_id is None) != (client_secret_env is None) and access_token_env is None:
+        raise typer.BadParameter("--client-id and --client-secret-env belong together.")
+    signing = secret_from(webhook_secret_env, os.environ)
+    draft = ShopDraft(
+        domain=domain,
+        secrets=ShopSecrets(
+            access_token=secret_from(access_token_env, os.environ),
+            client_secret=secret_from(client_secret_env, os.environ),
+            webhook_secrets=(signing,) if signing else (),
+        ),
+        auth_mode=AuthMode.ACCESS_TOKEN if access_token_env else AuthMode.CLIENT_CREDENTIALS,
+        client_id=client_id,
+        api_url=api_url,
+        plan=plan.value,
+    )
+    with_service(partial(_add, draft=draft))
+
+
+async def _add(service: Service, draft: ShopDraft) -> None:
+    shop = await add_shop(service.deps, cipher(service.settings), draft)
+    places = ", ".join(location.name for location in shop.locations if location.is_active)
+    say(f"Added {shop.domain}: {shop.name}, time zone {shop.timezone}, locations {places}.")
+    scopes = scopes_finding(shop.scopes)
+    if scopes.verdict is not Verdict.OK:
+        tell(f"Scopes {scopes.found}. {scopes.advice}")
+    if not draft.secrets.signing:
+        tell(
+            "No secret signs its webhooks, so they would be refused. With an access token, add the shop with "
+            "--webhook-secret-env too."
+        )
+    await subscribe_or_tell(service, shop)
+    say(f"Next: stockwright automation kinds, then stockwright automation add KIND --shop {shop.domain}")
+
+
+async def subscribe_or_tell(service: Service, shop: Shop) -> None:
+    """Compare the shop's subscriptions; what keeps webhooks away is said, and the command goes on."""
+    try:
+        rows = await subscribe(service.deps, shop, public_url=service.settings.public_url)
+    except StockwrightError as error:
+        tell(f"No webhooks yet: {error}")
+        return
+    for row in rows:
+        if row.problem:
+            tell(f"No webhooks for {row.topic}: {row.problem}")
+
+
+@COMMANDS.command("list")
+def list_shops(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+    """List the shops with their state."""
+    with_service(partial(_list, form=Form(as_json=as_json, as_csv=as_csv)))
+
+
+async def _list(service: Service, form: Form) -> None:
+    async with service.deps.database.connection() as conn:
+        found = await shops.list_all(conn)
+        counts = [await pools.counts(conn, shop.shop_id) for shop in found]
+    rows = [
+        {
+            "domain": shop.domain,
+            "name": shop.name,
+            "status": shop.status,
+            "reason": shop.status_reason,
+            "pools": count.pools,
+            "frozen": count.frozen,
+            "read_at": shop.read_at,
+            "api_url": shop.api_url,
+        }
+        for shop, count in zip(found, counts, strict=True)
+    ]
+    print_rows(rows, form, empty="There is no shop yet. Add one: stockwright shop add DOMAIN")
+
+
+@COMMANDS.command()
+def check(domain: Domain, *, as_json: AsJson = False) -> None:
+    """Ask the shop: token, scopes, webhooks, clock, frozen stocks. A paused shop that answers goes on."""
+    raise typer.Exit(with_service(partial(_check, domain=domain, as_json=as_json)))
+
+
+async def _check(service: Service, domain: str, *, as_json: bool) -> int:
+    shop = await shop_named(service, domain)
+    if shop.status != "active":
+        try:
+            await resume_shop(service.deps, shop)
+            shop = await shop_named(service, domain)
+        except ShopifyError as error:
+            tell(f"{shop.domain} still does not let us in: {error}")
+    findings = await check_shop(service.deps, shop, public_url=service.settings.public_url)
+    rows = [vars(finding) for finding in findings]
+    print_rows(rows, Form(as_json=as_json), empty="")
+    return 1 if worst(findings) is Verdict.FAIL else 0
+
+
+@COMMANDS.command("subscribe")
+def subscribe_shop(domain: Domain, *, as_json: AsJson = False) -> None:
+    """Compare the shop's webhook subscriptions with what its automations need, and repair them."""
+    raise typer.Exit(with_service(partial(_subscribe, domain=domain, as_json=as_json)))
+
+
+async def _subscribe(service: Service, domain: str, *, as_json: bool) -> int:
+    shop = await shop_named(service, domain)
+    found = await subscribe(service.deps, shop, public_url=service.settings.public_url)
+    rows = [{"topic": row.topic, "address": row.uri, "problem": row.problem} for row in found]
+    print_rows(rows, Form(as_json=as_json), empty="No topic is needed.")
+    return 1 if any(row.problem for row in found) else 0
+
+
+@COMMANDS.command()
+def remove(domain: Domain, *, yes: Yes = False) -> None:
+    """Remove a shop with its automations, shared stocks and secrets; runs and history stay."""
+    with_service(partial(_remove, domain=domain, yes=yes))
+
+
+async def _remove(service: Service, domain: str, *, yes: bool) -> None:
+    shop = await shop_named(service, domain)
+    confirm(
+        f"Remove {shop.domain} with its automations and shared stocks? Its levels stay as they are.", yes=yes
+    )
+    problem = await remove_shop(service.deps, shop, public_url=service.settings.public_url)
+    if problem:
+        tell(
+            f"Its webhook subscriptions could not be deleted: {problem} They end with the app's uninstallation."
+        )
+    say(f"Removed {shop.domain}.")

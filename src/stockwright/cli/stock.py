@@ -1,0 +1,211 @@
+"""`stockwright stock`: what each shared stock is, how it came about, and the way out of a freeze."""
+
+import getpass
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from stockwright.cli.output import AsCsv, AsJson, Form, Yes, confirm, print_json, print_rows, say
+from stockwright.cli.session import Service, shop_named, with_service
+from stockwright.explaining import (
+    clock_text,
+    history_lines,
+    hypothesis_lines,
+    pool_row,
+    pool_state,
+    titles_of,
+)
+from stockwright.ledger.state import Resolution
+from stockwright.model import JsonObject, StockwrightError, gid
+from stockwright.resolving import Decision, resolve_pool
+from stockwright.schedules import time_zone
+from stockwright.store import pools, shops
+from stockwright.store.database import Connection
+from stockwright.store.pools import PoolRow
+
+COMMANDS = typer.Typer(help="Shared stocks: show, history, resolve.", no_args_is_help=True)
+
+Product = Annotated[str | None, typer.Option(metavar="GID", help="Only this product (a gid or its number).")]
+_LIMIT = 10_000
+
+
+@COMMANDS.command()
+def show(
+    *,
+    shop: Annotated[str, typer.Option(help="Domain of the shop.")],
+    product: Product = None,
+    frozen: Annotated[bool, typer.Option("--frozen", help="Only those that wait for a person.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Show the shared stocks of a shop, frozen ones first with their reason."""
+    form = Form(as_json=as_json, as_csv=as_csv)
+    with_service(partial(_show, domain=shop, product=product, frozen=frozen, form=form))
+
+
+async def _show(service: Service, *, domain: str, product: str | None, frozen: bool, form: Form) -> None:
+    found = await shop_named(service, domain)
+    async with service.deps.database.connection() as conn:
+        rows = await pools.list_pools(
+            conn, found.shop_id, product_id=_product_gid(product), only_frozen=frozen, limit=_LIMIT
+        )
+        held = await pools.members_of(conn, found.shop_id, [row.pool_id for row in rows])
+    titles = {
+        id: titles_of((member.item_id, member.location_id, member.title) for member in members)
+        for id, members in held.items()
+    }
+    shown = [_row(row, titles.get(row.pool_id, {})) for row in rows]
+    if form.as_json or form.as_csv:
+        print_rows(shown, form, empty="")
+        return
+    print_rows(
+        [{name: value for name, value in row.items() if name != "reason"} for row in shown],
+        form,
+        empty="No stock is shared yet. Install an automation: stockwright automation kinds",
+    )
+    for row in rows:
+        if row.status == "frozen":
+            _tell_frozen(row, titles.get(row.pool_id, {}))
+
+
+def _row(row: PoolRow, titles: dict) -> JsonObject:  # type: ignore[type-arg]
+    return pool_row(
+        pool_id=row.pool_id,
+        title=row.title,
+        stock=row.stock,
+        status=row.status,
+        reason=row.reason,
+        state=pool_state(row.state),
+        titles=titles,
+    )
+
+
+def _tell_frozen(row: PoolRow, titles: dict) -> None:  # type: ignore[type-arg]
+    say(f"FROZEN {row.title} ({row.pool_id}): {row.reason}")
+    for line in hypothesis_lines(pool_state(row.state), titles):
+        say(f"  {line}")
+    say(f"  Decide with: stockwright stock resolve {row.pool_id} --applied | --not-applied | --adopt-levels")
+
+
+def _product_gid(text: str | None) -> str | None:
+    return gid("Product", text) if text and text.isdecimal() else text
+
+
+@COMMANDS.command()
+def history(
+    pool: Annotated[str | None, typer.Argument(metavar="[POOL]", help="A pool id of `stock show`.")] = None,
+    *,
+    product: Product = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Journal entries per stock, newest.")] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Tell how a shared stock came to its number, from the journal."""
+    if (pool is None) == (product is None):
+        raise typer.BadParameter("Give a POOL, or --product GID.")
+    with_service(partial(_history, pool=pool, product=product, limit=limit, as_json=as_json))
+
+
+async def _history(
+    service: Service, *, pool: str | None, product: str | None, limit: int, as_json: bool
+) -> None:
+    async with service.deps.database.connection() as conn:
+        rows = [await _pool(conn, pool)] if pool else await _pools_of(conn, _product_gid(product) or "")
+        told = [await _told(conn, row, limit) for row in rows]
+    if as_json:
+        print_json(told)
+        return
+    for one in told:
+        say(f"{one['title']} ({one['pool']}), stock {one['stock']}, {one['status']}")
+        for line in one["lines"]:
+            say(f"  {line['time']}  {line['text']}")
+
+
+async def _told(conn: Connection, row: PoolRow, limit: int) -> JsonObject:
+    shop = await shops.get(conn, row.shop_id)
+    zone = time_zone(shop.timezone if shop else "UTC") or time_zone("UTC")
+    assert zone is not None, "UTC is known everywhere"
+    members = (await pools.members_of(conn, row.shop_id, [row.pool_id])).get(row.pool_id, [])
+    titles = titles_of((member.item_id, member.location_id, member.title) for member in members)
+    entries = await pools.newest_journal(conn, row.shop_id, row.pool_id, limit=limit)
+    lines = [
+        {"time": clock_text(line.at, zone), "text": line.text, "run_id": line.run_id}
+        for line in history_lines(entries, titles)
+    ]
+    return {"pool": row.pool_id, "title": row.title, "stock": row.stock, "status": row.status, "lines": lines}
+
+
+async def _pool(conn: Connection, pool_id: str) -> PoolRow:
+    row = await pools.find(conn, pool_id)
+    if row is None:
+        raise StockwrightError(
+            f"There is no shared stock {pool_id!r}. See: stockwright stock show --shop DOMAIN"
+        )
+    return row
+
+
+async def _pools_of(conn: Connection, product_id: str) -> list[PoolRow]:
+    found = [
+        row
+        for shop in await shops.list_all(conn)
+        for row in await pools.list_pools(
+            conn, shop.shop_id, product_id=product_id, only_frozen=False, limit=_LIMIT
+        )
+    ]
+    if not found:
+        raise StockwrightError(
+            f"No stock of {product_id} is shared. See: stockwright stock show --shop DOMAIN"
+        )
+    return found
+
+
+@COMMANDS.command(epilog="Example: stockwright stock resolve pool_1f2e3d --adopt-levels --stock 8")
+def resolve(
+    pool: Annotated[str, typer.Argument(metavar="POOL", help="A pool id of `stock show`.")],
+    *,
+    applied: Annotated[bool, typer.Option("--applied", help="The correction was applied.")] = False,
+    not_applied: Annotated[
+        bool, typer.Option("--not-applied", help="The correction was not applied.")
+    ] = False,
+    adopt_levels: Annotated[
+        bool, typer.Option("--adopt-levels", help="Start anew from the levels that the shop shows now.")
+    ] = False,
+    stock: Annotated[
+        int | None, typer.Option(help="With --adopt-levels: the shared stock to take where levels differ.")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """End the freeze of a shared stock by your decision; it is journaled with your name."""
+    chosen = [
+        resolution
+        for given, resolution in (
+            (applied, Resolution.WAS_APPLIED),
+            (not_applied, Resolution.WAS_NOT_APPLIED),
+            (adopt_levels, Resolution.ADOPT_LEVELS),
+        )
+        if given
+    ]
+    if len(chosen) != 1:
+        raise typer.BadParameter("Give exactly one of --applied, --not-applied and --adopt-levels.")
+    if stock is not None and not adopt_levels:
+        raise typer.BadParameter("--stock goes with --adopt-levels.")
+    decision = Decision(resolution=chosen[0], stock=stock, by=_person())
+    with_service(partial(_resolve, pool=pool, decision=decision, yes=yes))
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without a user database
+        return "the command line"
+
+
+async def _resolve(service: Service, *, pool: str, decision: Decision, yes: bool) -> None:
+    async with service.deps.database.connection() as conn:
+        row = await _pool(conn, pool)
+        held = (await pools.members_of(conn, row.shop_id, [pool])).get(pool, [])
+    titles = titles_of((member.item_id, member.location_id, member.title) for member in held)
+    if row.status == "frozen":
+        _tell_frozen(row, titles)
+    confirm(f"Book {decision.resolution.value.replace('_', ' ')} for {row.title}?", yes=yes)
+    say(await resolve_pool(service.deps, row, decision))

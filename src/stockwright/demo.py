@@ -1,0 +1,329 @@
+"""`stockwright demo`: the whole service and the bundled shop on this machine, set up and running.
+
+The service and the shop are processes of their own; this one sets them up, says what to try, and stops all.
+"""
+
+import asyncio
+import secrets
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import TypeVar
+
+import httpx2
+
+from stockwright import installing
+from stockwright.adding import ShopDraft, add_shop
+from stockwright.app import open_deps
+from stockwright.bundled_shop import DOMAIN, BundledShop
+from stockwright.demo_story import Stage, play
+from stockwright.deps import Deps
+from stockwright.listening import stop_requests
+from stockwright.model import Json, StockwrightError
+from stockwright.opening import VERSION, cipher, database
+from stockwright.settings import DATABASE_URL, Settings, load, variable
+from stockwright.shopify.accounts import AuthMode, ShopSecrets
+from stockwright.store import shops
+from stockwright.store.automations import AutomationRow
+from stockwright.upkeep import remove_shop, subscribe
+
+_LOOPBACK = "127.0.0.1"
+_PORTS = 50  # that are tried, from the first on
+_START_LIMIT_S = 120.0
+_STOP_LIMIT_S = 30.0
+_ASK_EVERY_S = 0.05
+_POOL_SIZE = 4
+_LOG_LINES = 15
+
+# What the demo sets unless you did: short waits, so that one can watch them end.
+_DEFAULTS = {"dead_time_s": "3", "poll_interval_s": "0.2", "reconcile_every_s": "30", "sweep_every_s": "5"}
+
+# Kind, product types, further options. They share no product.
+_AUTOMATIONS: tuple[tuple[str, list[str], dict[str, Json]], ...] = (
+    ("keep-in-sync-within-products", ["Limited edition", "Accessory"], {}),
+    ("sync-across-variants", ["Art print"], {}),
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """What the person who starts it chose."""
+
+    scripted: bool
+    shop_port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Where everything is to be."""
+
+    environ: Mapping[str, str]  # of the service
+    settings: Settings
+    shop_url: str
+    shop_port: int
+    token: str
+    signing_secret: str
+
+
+def run_demo(options: DemoOptions, environ: Mapping[str, str]) -> int:
+    """Run the demo until Ctrl-C, or the story to its end; the exit status.
+
+    Raises:
+        StockwrightError: a part could not be started; the message holds the end of its log.
+    """
+    return asyncio.run(_run(options, _plan(options, environ)))
+
+
+def _plan(options: DemoOptions, environ: Mapping[str, str]) -> Plan:
+    given = load(environ)
+    if given.database_url is not None:
+        _tell("DATABASE_URL is not used here: the demo has a database of its own.")
+    home = given.home if environ.get(variable("home")) else given.home / "demo"
+    port = given.port if environ.get(variable("port")) else _free_port(given.port)
+    shop_port = _free_port(options.shop_port)
+    own = {
+        **{variable(name): value for name, value in _DEFAULTS.items() if not environ.get(variable(name))},
+        DATABASE_URL: "",
+        variable("home"): str(home),
+        variable("host"): _LOOPBACK,
+        variable("port"): str(port),
+        variable("public_url"): f"http://{_LOOPBACK}:{port}",
+    }
+    return Plan(
+        environ={**environ, **own},
+        settings=load({**environ, **own}),
+        shop_url=f"http://{_LOOPBACK}:{shop_port}",
+        shop_port=shop_port,
+        token=f"shpat_{secrets.token_hex(16)}",
+        signing_secret=secrets.token_hex(16),
+    )
+
+
+def _free_port(first: int) -> int:
+    for port in range(first, first + _PORTS):
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                sock.bind((_LOOPBACK, port))
+                return port
+    raise StockwrightError(
+        f"No port from {first} to {first + _PORTS - 1} is free on {_LOOPBACK}. Choose others with STOCKWRIGHT_PORT "
+        "and --shop-port."
+    )
+
+
+async def _run(options: DemoOptions, plan: Plan) -> int:
+    started = monotonic()
+    stop = stop_requests(until_stdin_closes=False)
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
+        shop = BundledShop(plan.shop_url, http)
+        parts = await _start(stack, plan)
+        await _first(_until_up(shop.is_up, parts), stop)
+        await _first(_until_up(partial(_is_ready, http, plan.environ[variable("public_url")]), parts), stop)
+        if stop.is_set():
+            return 0
+        dsn = stack.enter_context(database(plan.settings, log=_tell))
+        deps = await stack.enter_async_context(
+            open_deps(plan.settings, dsn, name="demo", pool_size=_POOL_SIZE)
+        )
+        rows = await _set_up(deps, plan)
+        _tell(f"Ready in {monotonic() - started:.1f} s.")
+        if options.scripted:
+            return await _first(play(Stage(shop=shop, deps=deps, rows=rows)), stop) or 0
+        _tell(_page(plan))
+        await _first(_until_a_part_ends(parts), stop)
+        _tell("\nStopping ...")
+        return 0
+
+
+# --- the parts --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A process of the demo."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    log: Path
+
+
+async def _start(stack: AsyncExitStack, plan: Plan) -> list[Part]:
+    """Start the shop and the service; both end with the stack, the service first."""
+    logs = plan.settings.home / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    shop = (
+        "shopify_emulator",
+        *("--host", _LOOPBACK, "--port", str(plan.shop_port), "--domain", DOMAIN),
+        *("--access-token", plan.token, "--client-secret", plan.signing_secret),
+    )
+    service = ("stockwright.supervising", "--until-stdin-closes")
+    return [
+        await stack.enter_async_context(_running("bundled shop", shop, plan.environ, logs / "shop.log")),
+        await stack.enter_async_context(_running("service", service, plan.environ, logs / "service.log")),
+    ]
+
+
+@asynccontextmanager
+async def _running(
+    name: str, arguments: Sequence[str], environ: Mapping[str, str], log: Path
+) -> AsyncIterator[Part]:
+    with log.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=file,
+            stderr=file,
+            env=environ,
+            start_new_session=True,  # Ctrl-C reaches this process only, which stops all in order
+        )
+    try:
+        yield Part(name=name, process=process, log=log)
+    finally:
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(_STOP_LIMIT_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+async def _until_a_part_ends(parts: Sequence[Part]) -> None:
+    """Wait for ever, or until a part ends by itself.
+
+    Raises:
+        StockwrightError: one did; the message holds the end of its log.
+    """
+    while True:
+        for part in parts:
+            if part.process.returncode is not None:
+                raise StockwrightError(
+                    f"The {part.name} ended with status {part.process.returncode}. The end of {part.log}:\n"
+                    + _tail(part.log)
+                )
+        await asyncio.sleep(_ASK_EVERY_S)
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+
+
+async def _until_up(ask: Callable[[], Awaitable[bool]], parts: Sequence[Part]) -> None:
+    """Wait until a part answers; the message of a part that ends instead is raised."""
+    watching = asyncio.create_task(_until_a_part_ends(parts))
+    try:
+        async with asyncio.timeout(_START_LIMIT_S):
+            while not watching.done() and not await ask():
+                await asyncio.wait((watching,), timeout=_ASK_EVERY_S)
+    except TimeoutError:
+        told = "\n".join(_tail(part.log) for part in parts)
+        raise StockwrightError(
+            f"The demo is not ready after {_START_LIMIT_S:g} s. The logs end so:\n{told}"
+        ) from None
+    finally:
+        watching.cancel()
+    if watching.done() and not watching.cancelled():
+        watching.result()
+
+
+async def _is_ready(http: httpx2.AsyncClient, url: str) -> bool:
+    try:
+        answer = await http.get(f"{url}/readyz", timeout=_STOP_LIMIT_S)
+    except httpx2.HTTPError:
+        return False
+    return answer.status_code == 200
+
+
+async def _first(work: Coroutine[None, None, T], stop: asyncio.Event) -> T | None:
+    """The result of the work, or None when the request to stop came first."""
+    working = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, stopping):
+            task.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
+
+
+# --- setting up -------------------------------------------------------------------------------------------
+
+
+async def _set_up(deps: Deps, plan: Plan) -> list[AutomationRow]:
+    """The shop and its two automations, anew: the bundled shop begins with its first catalogue at each start."""
+    public_url = plan.settings.public_url
+    async with deps.database.connection() as conn:
+        former = await shops.find(conn, DOMAIN)
+    if former is not None:
+        await remove_shop(deps, former, public_url=None)
+    draft = ShopDraft(
+        domain=DOMAIN,
+        secrets=ShopSecrets(access_token=plan.token, webhook_secrets=(plan.signing_secret,)),
+        auth_mode=AuthMode.ACCESS_TOKEN,
+        client_id=None,
+        api_url=plan.shop_url,
+        plan="premium",
+    )
+    shop = await add_shop(deps, cipher(plan.settings), draft)
+    rows = [
+        await installing.add(
+            deps,
+            shop.shop_id,
+            kind=kind,
+            options={"product_types": types, "raise_settle_s": 0, **more},
+        )
+        for kind, types, more in _AUTOMATIONS
+    ]
+    await subscribe(deps, shop, public_url=public_url)
+    return rows
+
+
+def _page(plan: Plan) -> str:
+    program = Path(sys.executable).with_name("stockwright")
+    command = f"STOCKWRIGHT_HOME={plan.settings.home} {program if program.exists() else 'stockwright'}"
+    return f"""
+Stockwright {VERSION} runs against the bundled shop. Nothing leaves this machine.
+
+  The shop       {plan.shop_url}/
+  The service    {plan.environ[variable("public_url")]}/
+  Its logs       {plan.settings.home / "logs"}
+
+Two automations are at work:
+  Art prints                  variants are listings of one stock: a sale of one lowers all others (Toronto)
+  Limited editions, accessories   a change of one variant is carried to all others, at every location
+
+Try this:
+  1. Open the shop and buy "Harbour at Dawn", framed. The unframed one follows while you look.
+  2. Buy framed and unframed in one order: both fall by two. Refund it: both rise again.
+  3. Let the shop drop a webhook or an answer, sell, and see it healed.
+  4. In another terminal, ask why:
+
+     {command} stock show --shop {DOMAIN}
+     {command} runs
+     {command} explain last
+     {command} doctor
+
+Ctrl-C stops everything. `demo --scripted` plays a story by itself and checks each step."""
+
+
+def _tell(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

@@ -1,0 +1,204 @@
+"""Runs and the history of shared stocks in words. Pure: it is given rows and returns lines."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from itertools import groupby
+
+from stockwright.ledger import wire
+from stockwright.ledger.history import describe
+from stockwright.ledger.hypotheses import Hypotheses, Hypothesis, hypotheses
+from stockwright.ledger.state import MemberId, PoolState
+from stockwright.model import Event, Json, JsonObject, gid_number
+from stockwright.store.pools import JournalRow
+from stockwright.store.runs import AttemptRow, EffectRow, RunRow
+
+Titles = Mapping[MemberId, str]
+
+# Told by their outcome, or of no interest to a person who asks why a number is what it is.
+_UNTOLD = frozenset({"intent_opened", "stamped", "checkpoint"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryLine:
+    """What one run, or one decision of a person, did to a shared stock."""
+
+    at: datetime
+    text: str
+    run_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStory:
+    """Everything that is known of a run."""
+
+    run: RunRow
+    events: Sequence[Event]
+    effects: Sequence[EffectRow]
+    attempts: Sequence[AttemptRow]
+    history: Mapping[str, Sequence[JournalRow]]  # entries of this run by pool id
+    titles: Titles
+
+
+def history_lines(entries: Iterable[JournalRow], titles: Titles) -> list[HistoryLine]:
+    """The journal of a pool, one line per run; an open correction is told as such."""
+    rows = list(entries)
+    lines = []
+    for run_id, group in groupby(rows, key=lambda row: row.run_id):
+        together = list(group)
+        told = [describe(wire.entry_from_json(row.data), titles) for row in together if _is_told(row, rows)]
+        if told:
+            lines.append(HistoryLine(at=together[0].at, text="; ".join(told), run_id=run_id))
+    return lines
+
+
+def _is_told(row: JournalRow, rows: Sequence[JournalRow]) -> bool:
+    return row.kind not in _UNTOLD or (row.kind == "intent_opened" and row is rows[-1])
+
+
+def titles_of(members: Iterable[tuple[str, str, str]]) -> dict[MemberId, str]:
+    """Titles by level, from (item id, location id, title)."""
+    return {MemberId(item, location): title for item, location, title in members if title}
+
+
+def clock_text(at: datetime, zone: tzinfo) -> str:
+    """A moment as a person in that zone writes it."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
+# --- runs -------------------------------------------------------------------------------------------------
+
+
+def explain(story: RunStory, zone: tzinfo) -> list[str]:
+    """A run from its cause to its end, line by line."""
+    run = story.run
+    took = f", {(run.finished_at - run.started_at).total_seconds():.3f} s" if run.finished_at else ""
+    lines = [
+        f"Run {run.run_id} of {run.kind} on {run.title or run.subject}",
+        f"{run.state} at {clock_text(run.started_at, zone)}{took}, {run.requests} Admin API requests",
+        "",
+        "Because of:",
+        *_bullets(_event_line(event, zone) for event in story.events),
+        "",
+        "It read:",
+        *_bullets(_fact_lines(run.input)),
+        "",
+        f"It decided: {run.because}",
+    ]
+    if run.error:
+        lines += ["", f"It reported: {run.error.get('message', run.error)}"]
+    lines += ["", "It did:", *_bullets(_effect_lines(story, zone))]
+    return [*lines, "", "In the ledger:", *_bullets(_ledger_lines(story, zone))]
+
+
+def _bullets(texts: Iterable[str]) -> list[str]:
+    return [f"  - {text}" for text in texts] or ["  - nothing"]
+
+
+def _event_line(event: Event, zone: tzinfo) -> str:
+    payload = event.payload
+    level = ""
+    if "inventory_item_id" in payload:
+        level = (
+            f": item {payload['inventory_item_id']} at {payload.get('available')} (not trusted, read instead)"
+        )
+    return f"{clock_text(event.received_at, zone)} {event.topic} from {event.source}{level}"
+
+
+def _fact_lines(recorded: JsonObject | None) -> list[str]:
+    """The levels of the product as the run saw them, from its recorded input."""
+    product = (recorded or {}).get("product")
+    if recorded is None or product is None:
+        return []
+    names = {location["id"]: location["name"] for location in recorded["shop"]["locations"]}
+    shown = [
+        f"{variant['title']} at {names.get(level['location_id'], gid_number(level['location_id']))}: {level['available']}"
+        for variant in product["variants"]
+        for level in variant["levels"]
+        if level["is_active"]
+    ]
+    return [f"{product['title']}, {len(product['variants'])} variants", *shown]
+
+
+def _effect_lines(story: RunStory, zone: tzinfo) -> list[str]:
+    lines = []
+    for effect in story.effects:
+        lines.append(f"{effect_text(effect)}: {effect.state}")
+        lines += [
+            f"  attempt {attempt.attempt} at {clock_text(attempt.started_at, zone)}: {_attempt_text(attempt)}"
+            for attempt in story.attempts
+            if attempt.effect_id == effect.effect_id
+        ]
+    return lines
+
+
+def effect_text(effect: EffectRow) -> str:
+    """What an effect is, in words."""
+    if effect.kind == "correct":
+        rows = ", ".join(f"{row['level']} {row['from']} -> {row['to']}" for row in effect.payload["rows"])
+        return f"correct {rows}"
+    if effect.kind == "emit":
+        return f"emit {effect.payload.get('topic')}"
+    return effect.kind
+
+
+def _attempt_text(attempt: AttemptRow) -> str:
+    detail = attempt.detail or {}
+    said = f" ({detail['detail']})" if detail.get("detail") else ""
+    then = f". {detail['because']}" if detail.get("because") else ""
+    return f"{attempt.outcome.replace('_', ' ')}{said}{then}"
+
+
+def _ledger_lines(story: RunStory, zone: tzinfo) -> list[str]:
+    return [
+        f"{clock_text(row.at, zone)} {describe(wire.entry_from_json(row.data), story.titles)}"
+        for rows in story.history.values()
+        for row in rows
+    ]
+
+
+# --- shared stocks ----------------------------------------------------------------------------------------
+
+
+def pool_row(
+    *, pool_id: str, title: str, stock: int, status: str, reason: str, state: PoolState, titles: Titles
+) -> dict[str, Json]:
+    """A shared stock as one row of a table."""
+    levels = {titles.get(id) or gid_number(id.item_id): m.expected for id, m in sorted(state.members.items())}
+    off = {
+        titles.get(id) or gid_number(id.item_id): m.expected - state.stock // m.units
+        for id, m in sorted(state.members.items())
+        if m.expected != state.stock // m.units
+    }
+    return {
+        "pool": pool_id,
+        "title": title,
+        "stock": stock,
+        "levels": ", ".join(f"{name} {level}" for name, level in levels.items()),
+        "differences": ", ".join(f"{name} {by:+d}" for name, by in off.items()),
+        "state": "correcting" if state.intent and status == "active" else status,
+        "reason": reason,
+    }
+
+
+def hypothesis_lines(state: PoolState, titles: Titles) -> list[str]:
+    """Both readings of a correction in doubt, with numbers, for the person who decides."""
+    both: Hypotheses | None = hypotheses(state)
+    if both is None:
+        return []
+    return [
+        f"If it was applied: {_reading(both.if_applied, titles)}",
+        f"If it was not:     {_reading(both.if_not, titles)}",
+    ]
+
+
+def _reading(reading: Hypothesis, titles: Titles) -> str:
+    moves = ", ".join(
+        f"{titles.get(id) or gid_number(id.item_id)} {by:+d}" for id, by in reading.moves.items()
+    )
+    return f"the stock is {reading.stock}; others moved {moves or 'nothing'} meanwhile"
+
+
+def pool_state(data: JsonObject) -> PoolState:
+    """A stored pool's state."""
+    return wire.state_from_json(data)

@@ -1,0 +1,45 @@
+"""What every process opens first: the clock, the key of the secrets, a migrated database. Nothing of a shop."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from stockwright.encryption import Cipher, load_or_create_key
+from stockwright.postgres import EmbeddedPostgres
+from stockwright.settings import Settings
+from stockwright.store.migrations import migrate
+
+VERSION = version("stockwright")
+
+
+def utc_now() -> datetime:
+    """The wall clock, aware."""
+    return datetime.now(UTC)
+
+
+def cipher(settings: Settings) -> Cipher:
+    """The installation's key for secrets at rest.
+
+    Raises:
+        StockwrightError: it is malformed or cannot be read.
+    """
+    given = settings.secret_key
+    return load_or_create_key(settings.home, given.get_secret_value() if given else None)
+
+
+@contextmanager
+def database(settings: Settings, *, log: Callable[[str], None]) -> Iterator[str]:
+    """The URL of a migrated database: the given one, or our own, kept running inside the block.
+
+    Raises:
+        StockwrightError: our own server cannot be had, or the database is of a newer release.
+    """
+    if settings.database_url is not None:
+        given = settings.database_url.get_secret_value()
+        migrate(given)
+        yield given
+        return
+    with EmbeddedPostgres(settings.home, log=log) as server:
+        migrate(server.dsn)
+        yield server.dsn

@@ -1,0 +1,122 @@
+"""A person's way out of a frozen stock: the decision is stepped, stored, and its key woken.
+
+Sends nothing: what the decision leads to is corrected by the key's next run, like any other change.
+"""
+
+from dataclasses import dataclass, replace
+
+from stockwright.automations.contract import PoolChange, PoolView
+from stockwright.automations.places import ALL_AS_ONE, Place, seen_at
+from stockwright.bookkeeping import save_change
+from stockwright.deps import Deps
+from stockwright.ledger import protocol
+from stockwright.ledger.state import Observation, Policy, Resolution, Resolve
+from stockwright.model import Key, StockwrightError
+from stockwright.shopify.client import ShopifyClient
+from stockwright.situations import Loaded, claims_of_others, load
+from stockwright.store import keys, pools, wake
+from stockwright.store.pools import PoolRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What a person says of a frozen stock."""
+
+    resolution: Resolution
+    stock: int | None  # with ADOPT_LEVELS, where levels differ
+    by: str
+
+
+async def resolve_pool(deps: Deps, row: PoolRow, decision: Decision) -> str:
+    """Book a decision and let the stock go on; returns what was done, in words.
+
+    Raises:
+        StockwrightError: the decision does not fit the stock as it is now; nothing was stored.
+        ShopifyError: the levels to adopt could not be read.
+    """
+    key = Key(shop_id=row.shop_id, automation_id=row.automation_id, subject=row.product_id)
+    loaded = await load(deps, key)
+    view = (
+        next((pool for pool in loaded.situation.pools if pool.pool_id == row.pool_id), None)
+        if loaded
+        else None
+    )
+    if loaded is None or view is None:
+        raise StockwrightError(
+            f"The automation of {row.title!r} is not at work. Enable it first: "
+            f"stockwright automation enable {row.automation_id}"
+        )
+    resolve = await _resolve(deps, loaded, view, decision)
+    # Without rows the step books and corrects nothing: the key's next run does, with a fresh read.
+    policy = replace(loaded.situation.policy, rows_per_intent=0)
+    change = _change(view, resolve, policy)
+    if not change.step.entries:
+        raise StockwrightError(change.step.because)
+    await _save(deps, loaded, change)
+    return f"Booked for {row.title}. Its next run reads the levels and corrects them where they differ."
+
+
+async def _resolve(deps: Deps, loaded: Loaded, view: PoolView, decision: Decision) -> Resolve:
+    observation = None
+    if decision.resolution is Resolution.ADOPT_LEVELS:
+        client = await deps.clients.for_shop(loaded.key.shop_id)
+        observation = await _observe(deps, client, loaded, view)
+    return Resolve(
+        at=deps.clock(),
+        by=decision.by,
+        resolution=decision.resolution,
+        stock=decision.stock,
+        observation=observation,
+    )
+
+
+async def _observe(deps: Deps, client: ShopifyClient, loaded: Loaded, view: PoolView) -> Observation:
+    asked_at = deps.clock()
+    product = await client.read_product(view.product_id, item_ids=loaded.item_ids)
+    if product is None:
+        raise StockwrightError(
+            f"The shop has no product {view.product_id} any more; its next run lets the stock go."
+        )
+    async with deps.database.connection() as conn:
+        claims = await claims_of_others(conn, loaded, [product])
+    levels = seen_at(_place(loaded, view), product, claims)
+    return Observation(at=asked_at, seen=levels.seen, key=deps.nonce())
+
+
+def _place(loaded: Loaded, view: PoolView) -> Place:
+    names: dict[str, str] = {location.id: location.name for location in loaded.situation.shop.locations}
+    if view.place != ALL_AS_ONE:
+        return Place(
+            id=view.place,
+            name=names.get(view.place, ""),
+            location_names={view.place: names.get(view.place, "")},
+        )
+    chosen = loaded.automation.location_ids(loaded.situation.options, loaded.situation.shop)
+    return Place(
+        id=ALL_AS_ONE, name="all chosen locations", location_names={id: names.get(id, "") for id in chosen}
+    )
+
+
+def _change(view: PoolView, resolve: Resolve, policy: Policy) -> PoolChange:
+    return PoolChange(
+        pool_id=view.pool_id,
+        product_id=view.product_id,
+        place=view.place,
+        title=view.title,
+        titles=view.titles,
+        step=protocol.step(view.state, resolve, policy, pool_id=view.pool_id),
+        was_version=view.state.version,
+    )
+
+
+async def _save(deps: Deps, loaded: Loaded, change: PoolChange) -> None:
+    now = deps.clock()
+    try:
+        async with deps.database.connection() as conn, conn.transaction():
+            await save_change(conn, loaded.owner, change, run_id=None, at=now)
+            await keys.set_wake_at(conn, loaded.key, now)
+            await wake.wake_next(conn, loaded.key)
+    except pools.Conflict as conflict:
+        raise StockwrightError(
+            f"The stock moved on while you decided: {conflict}. Look again, then decide."
+        ) from conflict

@@ -1,0 +1,109 @@
+"""The web role as one process: `python -m stockwright.serving`. Started by the supervisor or by a person.
+
+With `--listen-fd N` it takes an open socket over. Imports neither the command line nor the Admin API client,
+so that it stays small.
+"""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
+
+import structlog
+import uvicorn
+
+from stockwright.encryption import Cipher
+from stockwright.inbox import CachedSenders, Inbox, Limits, Sender
+from stockwright.listening import address, listen
+from stockwright.opening import VERSION, cipher, utc_now
+from stockwright.roles import role_arguments, run_role
+from stockwright.settings import Settings
+from stockwright.shopify.accounts import open_secrets
+from stockwright.store import shops
+from stockwright.store.database import Pool, pool
+from stockwright.store.migrations import head
+from stockwright.web import WebDeps, create_app
+
+LOG = structlog.get_logger("stockwright.serving")
+
+_STOP_LIMIT_S = 5  # for requests that are being answered
+_FIND_LIMIT_S = 2.0  # for a connection to look a sender up
+
+
+async def serve_web(settings: Settings, dsn: str, sock: socket.socket, stop: asyncio.Event) -> None:
+    """Answer requests on an open socket until `stop` is set; what was accepted is stored before it returns."""
+    async with _web_deps(settings, dsn) as deps:
+        server = _Server(
+            uvicorn.Config(
+                create_app(deps),
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_STOP_LIMIT_S,
+            )
+        )
+        stopping = asyncio.create_task(_stop_server(server, stop))
+        try:
+            await server.serve(sockets=[sock])
+        finally:
+            stopping.cancel()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us: its own handling would end the process before the inbox is stored."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _stop_server(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    await stop.wait()
+    server.should_exit = True
+
+
+@asynccontextmanager
+async def _web_deps(settings: Settings, dsn: str) -> AsyncIterator[WebDeps]:
+    limits = Limits(
+        writers=settings.inbox_writers,
+        batch_rows=settings.inbox_batch_rows,
+        queue_rows=settings.inbox_queue_rows,
+        answer_s=settings.inbox_limit_s,
+    )
+    sealed = cipher(settings)
+    async with AsyncExitStack() as stack:
+        connections = await stack.enter_async_context(pool(dsn, size=settings.web_pool_size, name="web"))
+        yield WebDeps(
+            inbox=await stack.enter_async_context(Inbox(connections, limits)),
+            find_sender=CachedSenders(partial(_find_sender, connections, sealed)),
+            pool=connections,
+            now=utc_now,
+            body_limit_bytes=settings.web_body_limit_bytes,
+            schema_head=head(),
+            version=VERSION,
+        )
+
+
+async def _find_sender(connections: Pool, sealed: Cipher, domain: str, /) -> Sender | None:
+    async with connections.connection(timeout=_FIND_LIMIT_S) as conn:
+        shop = await shops.find(conn, domain)
+    if shop is None:
+        return None
+    return Sender(shop_id=shop.shop_id, secrets=open_secrets(sealed, shop.secrets).signing)
+
+
+if __name__ == "__main__":
+    given = role_arguments(sys.argv[1:])
+
+    async def run(settings: Settings, dsn: str, stop: asyncio.Event) -> None:
+        taken_over = given.listen_fd is not None
+        sock = socket.socket(fileno=given.listen_fd) if taken_over else listen(settings.host, settings.port)
+        LOG.info("the web server answers", url=address(sock))
+        await serve_web(settings, dsn, sock, stop)
+
+    sys.exit(run_role(run, given))

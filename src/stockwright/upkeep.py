@@ -1,0 +1,228 @@
+"""What is done for every shop from time to time: subscriptions compared, the shop read, every stock observed.
+
+Each pass may be done twice or by two at once; a shop that fails does not keep the others waiting.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import structlog
+
+from stockwright.automations import kind_named
+from stockwright.deps import Deps, refresh_shop
+from stockwright.model import (
+    RECONCILE,
+    SCHEDULER_PREFIX,
+    WHOLE_SHOP,
+    EventId,
+    NewEvent,
+    ShopId,
+    Source,
+    StockwrightError,
+)
+from stockwright.shopify.errors import ErrorCode, ShopifyError
+from stockwright.shopify.subscriptions import TOPIC_PREFIX, WEBHOOK_PATH
+from stockwright.shopify.transport import is_loopback
+from stockwright.store import arrivals, automations, inbox, shops, webhook_subscriptions
+from stockwright.store.automations import AutomationRow
+from stockwright.store.ids import new_id
+from stockwright.store.shops import Shop
+from stockwright.store.webhook_subscriptions import SubscriptionRow
+
+LOG = structlog.get_logger(__name__)
+
+UNINSTALLED = "shopify/app/uninstalled"
+_SHUT_OUT = frozenset({ErrorCode.UNAUTHORIZED, ErrorCode.SHOP_LOCKED})
+
+NO_PUBLIC_URL = (
+    "STOCKWRIGHT_PUBLIC_URL is not set, so the shop cannot tell us of changes; they are found at the next "
+    "reconciliation only. Set it to the https address under which this service is reached, then run: "
+    "stockwright shop subscribe {domain}"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upkeep:
+    """The passes, with what they need."""
+
+    deps: Deps
+    public_url: str | None
+
+    async def repair_subscriptions(self) -> None:
+        """Make the webhook subscriptions of every active shop what its automations need."""
+        if self.public_url is None:
+            LOG.warning("no public address is set: changes are found by reconciliation only")
+            return
+        await self._for_each("active", self._repair)
+
+    async def refresh_shops(self) -> None:
+        """Read name, time zone, locations and scopes of every active shop again."""
+        await self._for_each("active", self._refresh)
+
+    async def look_at_paused(self) -> None:
+        """Go on with the shops that let us in again."""
+        await self._for_each("paused", lambda shop: resume_shop(self.deps, shop))
+
+    async def reconcile(self) -> None:
+        """Have every shared stock observed whose automation has no schedule of its own."""
+        async with self.deps.database.connection() as conn:
+            rows = await automations.list_all(conn)
+        await observe(self.deps, [row for row in rows if not _has_schedule(row)])
+
+    async def close_uninstalled(self) -> None:
+        """Stop the work for shops that have removed the app."""
+        async with self.deps.database.connection() as conn:
+            for shop_id in await arrivals.uninstalled(conn):
+                reason = "The app was uninstalled from the shop. Install it again, then run: stockwright shop check"
+                await shops.set_status(conn, shop_id, "uninstalled", reason=reason)
+                LOG.warning("a shop has uninstalled the app; its work stops", shop_id=shop_id)
+
+    async def _repair(self, shop: Shop) -> None:
+        problems = [
+            one for one in await subscribe(self.deps, shop, public_url=self.public_url) if one.problem
+        ]
+        for one in problems:
+            LOG.warning("no webhooks will come", shop=shop.domain, topic=one.topic, problem=one.problem)
+
+    async def _refresh(self, shop: Shop) -> None:
+        await refresh_shop(self.deps, shop.shop_id)
+
+    async def _for_each(self, status: str, work: Callable[[Shop], Awaitable[object]]) -> None:
+        async with self.deps.database.connection() as conn:
+            found = [shop for shop in await shops.list_all(conn) if shop.status == status]
+        for shop in found:
+            try:
+                await work(shop)
+            except ShopifyError as error:
+                await self._report(shop, error)
+
+    async def _report(self, shop: Shop, error: ShopifyError) -> None:
+        if error.code in _SHUT_OUT and shop.status == "active":
+            await pause_shop(self.deps, shop.shop_id, reason=str(error))
+        elif shop.status == "active":
+            LOG.warning(
+                "a shop could not be asked; it is asked again later", shop=shop.domain, error=str(error)
+            )
+
+
+def _has_schedule(row: AutomationRow) -> bool:
+    return any(topic.startswith(SCHEDULER_PREFIX) for topic in row.topics)
+
+
+# --- one shop ---------------------------------------------------------------------------------------------
+
+
+async def subscribe(deps: Deps, shop: Shop, *, public_url: str | None) -> list[SubscriptionRow]:
+    """Compare the shop's webhook subscriptions with what its automations need, repair and store them.
+
+    Raises:
+        StockwrightError: no public address, or one that this shop's deliveries must not use.
+        ShopifyError: the shop could not be asked.
+    """
+    address = checked_public_url(shop, public_url)
+    async with deps.database.connection() as conn:
+        topics = await automations.topics_of_shop(conn, shop.shop_id)
+        former = await webhook_subscriptions.uris_of(conn, shop.shop_id)
+    wanted = [
+        *(topic for topic in topics if topic.startswith(TOPIC_PREFIX) and topic != UNINSTALLED),
+        UNINSTALLED,
+    ]
+    client = await deps.clients.for_shop(shop.shop_id)
+    states = await client.reconcile_subscriptions(wanted=wanted, public_url=address, former_uris=former)
+    rows = [
+        SubscriptionRow(
+            topic=state.topic, subscription_id=state.subscription_id, uri=state.uri, problem=state.problem
+        )
+        for state in states
+    ]
+    async with deps.database.connection() as conn, conn.transaction():
+        await webhook_subscriptions.replace_all(conn, shop.shop_id, rows, checked_at=deps.clock())
+    return rows
+
+
+def checked_public_url(shop: Shop, public_url: str | None) -> str:
+    """The address that the shop is to send webhooks to.
+
+    Raises:
+        StockwrightError: none is set, or it is plain http and the shop is not on this machine.
+    """
+    if public_url is None:
+        raise StockwrightError(NO_PUBLIC_URL.format(domain=shop.domain))
+    is_local_shop = is_loopback(urlsplit(shop.api_url).hostname or "")
+    if urlsplit(public_url).scheme != "https" and not is_local_shop:
+        raise StockwrightError(
+            f"STOCKWRIGHT_PUBLIC_URL is {public_url}, and {shop.domain} sends webhooks to https addresses only. "
+            "Put a proxy with a certificate in front of this service and set its https address."
+        )
+    return public_url
+
+
+async def pause_shop(deps: Deps, shop_id: ShopId, *, reason: str) -> None:
+    """Stop the work for a shop that does not let us in; it is asked again at every reconciliation."""
+    LOG.error("a shop shuts us out; its work is paused", shop_id=shop_id, reason=reason)
+    async with deps.database.connection() as conn:
+        await shops.set_status(conn, shop_id, "paused", reason=reason)
+
+
+async def resume_shop(deps: Deps, shop: Shop) -> None:
+    """Go on with a shop that answers again, and observe all that happened meanwhile.
+
+    Raises:
+        ShopifyError: it still does not let us in.
+    """
+    deps.clients.forget(shop.shop_id)
+    await refresh_shop(deps, shop.shop_id)
+    async with deps.database.connection() as conn:
+        await shops.set_status(conn, shop.shop_id, "active")
+        rows = await automations.list_all(conn, shop.shop_id)
+    LOG.info("a shop lets us in again; its work goes on", shop=shop.domain)
+    await observe(deps, rows)
+
+
+async def observe(deps: Deps, rows: list[AutomationRow]) -> None:
+    """Have every stock that these automations share read again, webhook or not."""
+    now = deps.clock()
+    events = [_reconciliation(row, now) for row in rows if row.enabled and kind_named(row.kind).shares_stock]
+    if events:
+        async with deps.database.connection() as conn:
+            await inbox.receive(conn, events)
+
+
+def _reconciliation(row: AutomationRow, now: datetime) -> NewEvent:
+    return NewEvent(
+        shop_id=row.shop_id,
+        event_id=EventId(new_id("evt", now)),
+        topic=RECONCILE,
+        payload={},
+        source=Source.SWEEP,
+        subject=WHOLE_SHOP,
+        automation_id=row.automation_id,
+    )
+
+
+async def remove_shop(deps: Deps, shop: Shop, *, public_url: str | None) -> str:
+    """Delete a shop with its automations and pools; returns why its subscriptions stayed, or ""."""
+    problem = await _unsubscribe(deps, shop, public_url)
+    async with deps.database.connection() as conn, conn.transaction():
+        for row in await automations.list_all(conn, shop.shop_id):
+            await automations.remove(conn, row.shop_id, row.automation_id)
+        await shops.remove(conn, shop.shop_id)
+    deps.clients.forget(shop.shop_id)
+    return problem
+
+
+async def _unsubscribe(deps: Deps, shop: Shop, public_url: str | None) -> str:
+    async with deps.database.connection() as conn:
+        former = await webhook_subscriptions.uris_of(conn, shop.shop_id)
+    if not former:
+        return ""
+    try:
+        client = await deps.clients.for_shop(shop.shop_id)
+        await client.reconcile_subscriptions(
+            wanted=(), public_url=public_url or former[0].removesuffix(WEBHOOK_PATH), former_uris=former
+        )
+    except ShopifyError as error:
+        return str(error)
+    return ""

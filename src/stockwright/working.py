@@ -1,0 +1,67 @@
+"""The worker role as one process: `python -m stockwright.working`. Started by the supervisor or by a person."""
+
+import asyncio
+import sys
+from datetime import timedelta
+from functools import partial
+
+import structlog
+
+from stockwright.app import handle_key, open_deps
+from stockwright.deps import Deps
+from stockwright.jobs import Chore, Retention, WorkerDeps, WorkerLimits, keep_working
+from stockwright.opening import utc_now
+from stockwright.roles import role_arguments, run_role
+from stockwright.settings import Settings
+from stockwright.upkeep import Upkeep
+
+LOG = structlog.get_logger("stockwright.working")
+
+_HOUR_S = 3600.0
+_UNINSTALLS_EVERY_S = 30.0
+
+
+async def work(settings: Settings, dsn: str, stop: asyncio.Event) -> None:
+    """Run keys until `stop` is set."""
+    LOG.info("the worker runs", concurrency=settings.worker_concurrency)
+    async with open_deps(settings, dsn, name="worker", pool_size=settings.worker_pool_size) as deps:
+        worker = WorkerDeps(
+            dsn=dsn,
+            pool=deps.database,
+            handle_key=partial(handle_key, deps),
+            now=utc_now,
+            chores=_chores(deps, settings),
+        )
+        await keep_working(worker, _limits(settings), stop=stop)
+
+
+def _limits(settings: Settings) -> WorkerLimits:
+    return WorkerLimits(
+        concurrency=settings.worker_concurrency,
+        poll_interval_s=settings.poll_interval_s,
+        stop_limit_s=settings.stop_limit_s,
+        silence_limit_s=settings.silence_limit_s,
+        sweep_every_s=settings.sweep_every_s,
+        retry_limit=settings.retry_limit,
+        keep=Retention(
+            events=timedelta(days=settings.keep_events_days),
+            runs=timedelta(days=settings.keep_runs_days),
+            deliveries=timedelta(days=settings.keep_deliveries_days),
+        ),
+    )
+
+
+def _chores(deps: Deps, settings: Settings) -> list[Chore]:
+    upkeep = Upkeep(deps=deps, public_url=settings.public_url)
+    often_s = settings.reconcile_every_s
+    return [
+        Chore(name="webhook subscriptions", every_s=_HOUR_S, run=upkeep.repair_subscriptions),
+        Chore(name="shops", every_s=_HOUR_S, run=upkeep.refresh_shops),
+        Chore(name="uninstalled shops", every_s=_UNINSTALLS_EVERY_S, run=upkeep.close_uninstalled),
+        Chore(name="paused shops", every_s=often_s, run=upkeep.look_at_paused),
+        Chore(name="reconciliation", every_s=often_s, run=upkeep.reconcile),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(run_role(work, role_arguments(sys.argv[1:])))
