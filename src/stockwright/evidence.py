@@ -1,17 +1,24 @@
 """What orders and refunds say of a correction whose answer was lost, where the shop grants `read_orders`."""
 
 from collections.abc import Mapping
+from datetime import datetime
+
+import structlog
 
 from stockwright.ledger.state import Intent, MemberId
 from stockwright.model import ItemGid, LocationGid
 from stockwright.shopify.client import ShopifyClient
+from stockwright.shopify.errors import ShopifyError
 from stockwright.situations import Loaded
+
+LOG = structlog.get_logger(__name__)
 
 
 async def order_moves(client: ShopifyClient, loaded: Loaded) -> Mapping[MemberId, int] | None:
     """Net movement per row of every correction in doubt since the read it was made from.
 
-    None when nothing is in doubt, the scope is missing, or some row's orders cannot be placed.
+    None when nothing is in doubt, the scope is missing, or some row's orders cannot be read or placed: the
+    levels are read all the same, and at once, because a correction is settled by them first of all.
     """
     doubted = [pool.state.intent for pool in loaded.situation.pools if _in_doubt(pool.state.intent)]
     if not doubted or "read_orders" not in loaded.shop.scopes:
@@ -36,12 +43,20 @@ async def _moves_of(client: ShopifyClient, intent: Intent) -> dict[MemberId, int
         item_ids = [
             ItemGid(row.member.item_id) for row in intent.rows if row.member.location_id == location_id
         ]
-        found = await client.order_moves(
-            item_ids=item_ids, location_id=LocationGid(location_id), since=intent.opened_at
-        )
+        found = await _read_moves(client, item_ids, LocationGid(location_id), since=intent.opened_at)
         for item_id in item_ids:
             moved = found.get(item_id) if found else None
             if moved is None:
                 return None
             moves[MemberId(item_id, location_id)] = moved
     return moves
+
+
+async def _read_moves(
+    client: ShopifyClient, item_ids: list[ItemGid], location_id: LocationGid, *, since: datetime
+) -> Mapping[ItemGid, int | None] | None:
+    try:
+        return await client.order_moves(item_ids=item_ids, location_id=location_id, since=since)
+    except ShopifyError as error:
+        LOG.warning("orders could not be read; a correction is settled without them", error=str(error))
+        return None

@@ -226,6 +226,7 @@ class Service:
 
     async def deliver(self, uri: str, headers: Mapping[str, str], body: bytes) -> int:
         """Take a webhook as the endpoint does: verified, read, stored, answered."""
+        headers = {name.lower(): value for name, value in headers.items()}  # as ASGI gives them
         sender = await self._find_sender(sender_domain(headers))
         event = read_webhook(headers, body, sender, event_id=EventId(new_id("evt", self.clock.now())))
         if isinstance(event, Rejection):
