@@ -6,7 +6,7 @@ The requests are made before the clock runs, so that little but sending and wait
 import asyncio
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 from urllib.parse import urlsplit
 
 _HEAD_END = b"\r\n\r\n"
@@ -21,8 +21,7 @@ class _Exchange(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is one without being derived from it
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
+import psycopg
 
 from stockwright.postgres import EmbeddedPostgres
 from stockwright.postgres.place import known_place
@@ -234,6 +235,10 @@ class Part(StrEnum):
     SERVICE = "service"  # the supervisor: what `stockwright serve` started as
 
 
+_IDLE = """
+select not exists (select from work where done_at is null) and not exists (select from pools where in_doubt)
+   and not exists (select from procrastinate_jobs where status = 'doing')
+"""
 _MARKS = {Part.WEB: "stockwright.serving", Part.WORKER: "stockwright.working"}
 
 
@@ -385,6 +390,24 @@ class Service:
         """Install an automation with these options."""
         given = [text for name, value in options.items() for text in ("--option", f"{name}={value}")]
         self.command("automation", "add", kind, "--shop", shop.domain, *given)
+
+    def until_adopted(self, pools: int) -> None:
+        """Until the service shares this many stocks."""
+        with psycopg.connect(self.dsn(), autocommit=True) as conn:
+            wait_until(
+                lambda: conn.execute("select count(*) = %s from pools", (pools,)).fetchone() == (True,),
+                limit_s=READY_LIMIT_S,
+                what=f"{pools} shared stocks are adopted",
+            )
+
+    def until_idle(self) -> None:
+        """Until no event waits and no correction is open."""
+        with psycopg.connect(self.dsn(), autocommit=True) as conn:
+            wait_until(
+                lambda: conn.execute(_IDLE).fetchone() == (True,),
+                limit_s=READY_LIMIT_S,
+                what="the service has nothing left to do",
+            )
 
 
 def _kill_if_ours(pid: int) -> None:

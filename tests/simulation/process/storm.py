@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.real_processes import (
-    READY_LIMIT_S,
     Part,
     RunningShop,
     Service,
@@ -188,7 +187,7 @@ def storm(schedule: Schedule) -> Iterator[Storm]:
         ):
             service.add_shop(shop)
             service.add_automation(_KIND, shop, **_OPTIONS)
-            _until_adopted(service)
+            service.until_adopted(PRODUCTS * len(LOCATIONS))
             yield Storm(schedule=schedule, shop=shop, service=service, webhook_log=log, initial=shop.state())
 
 
@@ -198,12 +197,3 @@ def _catalogue() -> Json:
         {"title": f"Print {number}", "variants": variants, "levels": STOCK} for number in range(PRODUCTS)
     ]
     return {"locations": [{"name": name} for name in LOCATIONS], "products": products}
-
-
-def _until_adopted(service: Service) -> None:
-    dsn, wanted = service.dsn(), PRODUCTS * len(LOCATIONS)
-    wait_until(
-        lambda: len(judging.service_facts(dsn).pools) == wanted,
-        limit_s=READY_LIMIT_S,
-        what=f"{wanted} shared stocks are adopted",
-    )
