@@ -121,11 +121,11 @@ class _Unstored:
 
     row: Shop
 
-    async def account(self, shop_id: ShopId) -> Shop:
+    async def account(self, shop_id: ShopId) -> Shop:  # noqa: ARG002
         return self.row
 
     @asynccontextmanager
-    async def renewing(self, shop_id: ShopId) -> AsyncIterator["_Renewal"]:
+    async def renewing(self, shop_id: ShopId) -> AsyncIterator["_Renewal"]:  # noqa: ARG002
         yield _Renewal(self)
 
     async def take_points(self, shop_id: ShopId, *, cost: float, reserve_share: float) -> float:  # noqa: ARG002

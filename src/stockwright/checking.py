@@ -14,7 +14,7 @@ from stockwright.shopify.subscriptions import webhook_uri
 from stockwright.shopify.transport import NotSent, Unanswered, open_http, post
 from stockwright.store import arrivals, pools, webhook_subscriptions
 from stockwright.store.shops import Shop
-from stockwright.upkeep import checked_public_url
+from stockwright.upkeep import checked_public_url, public_url_of
 
 NEEDED_SCOPES = ("read_inventory", "write_inventory", "read_locations", "read_products")
 WANTED_SCOPE = "read_orders"
@@ -127,12 +127,13 @@ async def _clock(deps: Deps, shop: Shop) -> Finding:
 
 
 async def _webhooks(deps: Deps, shop: Shop, public_url: str | None, uris: set[str]) -> Finding:
-    try:
-        address = webhook_uri(checked_public_url(shop, public_url))
-    except StockwrightError as error:
-        return Finding(verdict=Verdict.WARN, about="webhooks", found="none will come", advice=str(error))
     async with deps.database.connection() as conn:
         rows = await webhook_subscriptions.of_shop(conn, shop.shop_id)
+    try:
+        known = public_url or public_url_of([row.uri for row in rows])
+        address = webhook_uri(checked_public_url(shop, known))
+    except StockwrightError as error:
+        return Finding(verdict=Verdict.WARN, about="webhooks", found="none will come", advice=str(error))
     problems = [f"{row.topic}: {row.problem}" for row in rows if row.problem]
     if problems:
         return Finding(verdict=Verdict.FAIL, about="webhooks", found="; ".join(problems))

@@ -1,11 +1,13 @@
 """Runs and the history of shared stocks in words. Pure: it is given rows and returns lines."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import groupby
 
 from stockwright.ledger import wire
+from stockwright.ledger.draft import short
 from stockwright.ledger.history import describe
 from stockwright.ledger.hypotheses import Hypotheses, Hypothesis, hypotheses
 from stockwright.ledger.state import MemberId, PoolState
@@ -92,7 +94,7 @@ def explain(story: RunStory, zone: tzinfo) -> list[str]:
 
 
 def _bullets(texts: Iterable[str]) -> list[str]:
-    return [f"  - {text}" for text in texts] or ["  - nothing"]
+    return [f"  {'  ' if text.startswith(' ') else '- '}{text}" for text in texts] or ["  - nothing"]
 
 
 def _event_line(event: Event, zone: tzinfo) -> str:
@@ -125,7 +127,7 @@ def _effect_lines(story: RunStory, zone: tzinfo) -> list[str]:
     for effect in story.effects:
         lines.append(f"{effect_text(effect)}: {effect.state}")
         lines += [
-            f"  attempt {attempt.attempt} at {clock_text(attempt.started_at, zone)}: {_attempt_text(attempt)}"
+            f"  attempt {attempt.attempt} at {clock_text(attempt.started_at, zone)}: {_named(_attempt_text(attempt), story.titles)}"
             for attempt in story.attempts
             if attempt.effect_id == effect.effect_id
         ]
@@ -142,6 +144,13 @@ def effect_text(effect: EffectRow) -> str:
     return effect.kind
 
 
+def _named(text: str, titles: Titles) -> str:
+    """The same sentence with titles where the ledger, which knows none, has numbers of items."""
+    for id, title in titles.items():
+        text = re.sub(rf"\b{re.escape(short(id))}\b", title, text)
+    return text
+
+
 def _attempt_text(attempt: AttemptRow) -> str:
     detail = attempt.detail or {}
     said = f" ({detail['detail']})" if detail.get("detail") else ""
@@ -151,9 +160,9 @@ def _attempt_text(attempt: AttemptRow) -> str:
 
 def _ledger_lines(story: RunStory, zone: tzinfo) -> list[str]:
     return [
-        f"{clock_text(row.at, zone)} {describe(wire.entry_from_json(row.data), story.titles)}"
+        f"{clock_text(line.at, zone)} {line.text}"
         for rows in story.history.values()
-        for row in rows
+        for line in history_lines(rows, story.titles)
     ]
 
 

@@ -5,10 +5,24 @@ import os
 import signal
 import socket
 import sys
+from time import monotonic
 
 from stockwright.model import StockwrightError
 
+_TRY_EVERY_S = 0.25
 _BACKLOG = 2048  # connections that wait while the web process is replaced
+
+
+async def listen_patiently(host: str, port: int, *, limit_s: float) -> socket.socket:
+    """`listen`, trying again while the port is taken: what a killed supervisor left behind ends by itself."""
+    limit = monotonic() + limit_s
+    while True:
+        try:
+            return listen(host, port)
+        except StockwrightError:
+            if monotonic() > limit:
+                raise
+        await asyncio.sleep(_TRY_EVERY_S)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -18,7 +18,7 @@ from time import monotonic
 import structlog
 
 from stockwright import log
-from stockwright.listening import address, listen, stop_requests
+from stockwright.listening import address, listen_patiently, stop_requests
 from stockwright.model import StockwrightError
 from stockwright.postgres import EmbeddedPostgres
 from stockwright.postgres.watching import Patience
@@ -29,6 +29,7 @@ LOG = structlog.get_logger("stockwright.supervising")
 
 _KILL_AFTER_S = 5.0  # beyond what a role takes itself to stop
 _READY_LIMIT_S = 60.0
+_PORT_LIMIT_S = 6.0  # for what a killed supervisor left behind to end
 _ASK_EVERY_S = 0.1
 
 
@@ -215,16 +216,17 @@ def main(texts: Sequence[str]) -> int:
     try:
         settings = load(os.environ)
         log.set_up(level=settings.log_level, style=settings.log_format)
-        sock = listen(settings.host, settings.port)
-        asyncio.run(_main(settings, sock, until_stdin_closes=given.until_stdin_closes))
+        asyncio.run(_main(settings, until_stdin_closes=given.until_stdin_closes))
     except StockwrightError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
 
-async def _main(settings: Settings, sock: socket.socket, *, until_stdin_closes: bool) -> None:
-    await supervise(settings, sock, stop_requests(until_stdin_closes=until_stdin_closes))
+async def _main(settings: Settings, *, until_stdin_closes: bool) -> None:
+    stop = stop_requests(until_stdin_closes=until_stdin_closes)
+    sock = await listen_patiently(settings.host, settings.port, limit_s=_PORT_LIMIT_S)
+    await supervise(settings, sock, stop)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Each pass may be done twice or by two at once; a shop that fails does not keep the others waiting.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -121,10 +121,10 @@ async def subscribe(deps: Deps, shop: Shop, *, public_url: str | None) -> list[S
         StockwrightError: no public address, or one that this shop's deliveries must not use.
         ShopifyError: the shop could not be asked.
     """
-    address = checked_public_url(shop, public_url)
     async with deps.database.connection() as conn:
         topics = await automations.topics_of_shop(conn, shop.shop_id)
         former = await webhook_subscriptions.uris_of(conn, shop.shop_id)
+    address = checked_public_url(shop, public_url or public_url_of(former))
     wanted = [
         *(topic for topic in topics if topic.startswith(TOPIC_PREFIX) and topic != UNINSTALLED),
         UNINSTALLED,
@@ -140,6 +140,11 @@ async def subscribe(deps: Deps, shop: Shop, *, public_url: str | None) -> list[S
     async with deps.database.connection() as conn, conn.transaction():
         await webhook_subscriptions.replace_all(conn, shop.shop_id, rows, checked_at=deps.clock())
     return rows
+
+
+def public_url_of(uris: Sequence[str]) -> str | None:
+    """The public address behind former subscriptions: a command's shell need not repeat the service's settings."""
+    return next((uri.removesuffix(WEBHOOK_PATH) for uri in uris if uri.endswith(WEBHOOK_PATH)), None)
 
 
 def checked_public_url(shop: Shop, public_url: str | None) -> str:
@@ -221,7 +226,7 @@ async def _unsubscribe(deps: Deps, shop: Shop, public_url: str | None) -> str:
     try:
         client = await deps.clients.for_shop(shop.shop_id)
         await client.reconcile_subscriptions(
-            wanted=(), public_url=public_url or former[0].removesuffix(WEBHOOK_PATH), former_uris=former
+            wanted=(), public_url=public_url or public_url_of(former) or "", former_uris=former
         )
     except ShopifyError as error:
         return str(error)

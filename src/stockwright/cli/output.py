@@ -14,6 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from stockwright.checking import Finding, Verdict
 from stockwright.model import Json
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -21,6 +22,7 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 Row = Mapping[str, Json]
+_MARKS = {Verdict.OK: "ok  ", Verdict.WARN: "warn", Verdict.FAIL: "FAIL"}
 _WIDE = 250  # columns where no terminal says how many
 
 
@@ -56,6 +58,17 @@ def print_rows(rows: Sequence[Row], form: Form, *, empty: str) -> None:
         print_table(rows)
     else:
         say(empty)
+
+
+def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
+    """What was looked at, one line each, with what to do below."""
+    if as_json:
+        print_json([vars(finding) for finding in findings])
+        return
+    for finding in findings:
+        say(f"{_MARKS[finding.verdict]}  {finding.about}: {finding.found}")
+        if finding.advice:
+            say(f"      -> {finding.advice}")
 
 
 def print_json(value: Json) -> None:

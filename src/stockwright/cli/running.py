@@ -9,12 +9,10 @@ import typer
 
 from stockwright import settings as table
 from stockwright.checking import Verdict, worst
-from stockwright.cli.output import AsCsv, AsJson, Form, print_rows, say, tell
+from stockwright.cli.output import AsCsv, AsJson, Form, print_findings, print_rows, say, tell
 from stockwright.demo import DemoOptions, run_demo
 from stockwright.doctor import examine
 from stockwright.opening import database
-
-_MARKS = {Verdict.OK: "ok  ", Verdict.WARN: "warn", Verdict.FAIL: "FAIL"}
 
 
 def add_to(commands: typer.Typer) -> None:
@@ -39,22 +37,34 @@ def demo(
         int, typer.Option(help="Port of the bundled shop; the next free one is taken.")
     ] = 9000,
 ) -> None:
-    """Run everything on this machine against the bundled shop, and say what to try."""
+    """Try it: the whole service against a bundled shop.
+
+    Everything runs on this machine, in a home of its own. Ctrl-C stops it.
+    """
     raise typer.Exit(run_demo(DemoOptions(scripted=scripted, shop_port=shop_port), os.environ))
 
 
 def serve() -> None:
-    """Run the whole service: web server, worker and, without DATABASE_URL, an own PostgreSQL."""
+    """Run the whole service on this machine.
+
+    A web server, a worker and, without DATABASE_URL, a PostgreSQL server of its own; what dies is restarted.
+    """
     _become("stockwright.supervising")
 
 
 def web() -> None:
-    """Run one web process: it stores webhooks and answers. For several machines with one DATABASE_URL."""
+    """Run one web process.
+
+    It checks and stores webhooks. For several machines with one DATABASE_URL.
+    """
     _become("stockwright.serving")
 
 
 def worker() -> None:
-    """Run one worker process: it decides and corrects. For several machines with one DATABASE_URL."""
+    """Run one worker process.
+
+    It decides and corrects. For several machines with one DATABASE_URL.
+    """
     _become("stockwright.working")
 
 
@@ -65,13 +75,19 @@ def _become(module: str) -> None:
 
 
 def migrate() -> None:
-    """Bring the database to this release's schema; every other command does so by itself."""
+    """Bring the database to this release's schema.
+
+    Every other command does so by itself.
+    """
     with database(table.load(os.environ), log=tell):
         say("The database is at this release's schema.")
 
 
 def show_settings(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
-    """Show every setting with its value, default and meaning; secrets are masked."""
+    """Show every setting and its meaning.
+
+    Secrets are masked. Settings are environment variables, also read from a .env file.
+    """
     lines = table.describe(table.load(os.environ))
     rows = [
         {"name": line.name, "value": line.value, "default": line.default, "meaning": line.meaning}
@@ -81,13 +97,10 @@ def show_settings(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
 
 
 def doctor(*, as_json: AsJson = False) -> None:
-    """Look at this machine, the database and every shop; say what is wrong and what to do."""
+    """Look for what is wrong, and say what to do.
+
+    Looks at this machine, the database and every shop; the exit status is 1 when something fails.
+    """
     findings = asyncio.run(examine(os.environ, log=tell))
-    if as_json:
-        rows = [vars(finding) for finding in findings]
-        print_rows(rows, Form(as_json=True), empty="")
-    for finding in () if as_json else findings:
-        say(f"{_MARKS[finding.verdict]}  {finding.about}: {finding.found}")
-        if finding.advice:
-            say(f"      -> {finding.advice}")
+    print_findings(findings, as_json=as_json)
     raise typer.Exit(1 if worst(findings) is Verdict.FAIL else 0)

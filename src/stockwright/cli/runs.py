@@ -76,7 +76,10 @@ def explain_run(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell why a run did what it did: its events, facts, decision, effects with replies, ledger lines."""
+    """Tell why a run did what it did.
+
+    Its events, what it read, what it decided, each effect with Shopify's answers, and its ledger lines.
+    """
     raise typer.Exit(with_service(partial(_explain, run_id=run_id, again=again, as_json=as_json)))
 
 

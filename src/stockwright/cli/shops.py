@@ -10,7 +10,7 @@ import typer
 
 from stockwright.adding import ShopDraft, add_shop
 from stockwright.checking import Verdict, check_shop, scopes_finding, worst
-from stockwright.cli.output import AsCsv, AsJson, Form, Yes, confirm, print_rows, say, tell
+from stockwright.cli.output import AsCsv, AsJson, Form, Yes, confirm, print_findings, print_rows, say, tell
 from stockwright.cli.session import Service, shop_named, with_service
 from stockwright.model import StockwrightError
 from stockwright.opening import cipher
@@ -26,7 +26,7 @@ Domain = Annotated[str, typer.Argument(help="The shop's domain, such as example.
 
 
 class Plan(StrEnum):
-    """What a shop is charged for."""
+    """The plan that is noted for a shop."""
 
     PREMIUM = "premium"
     FREE = "free"
@@ -67,9 +67,13 @@ def add(
     api_url: Annotated[
         str | None, typer.Option(help="Base address of the Admin API, if it is not https://DOMAIN.")
     ] = None,
-    plan: Annotated[Plan, typer.Option(help="What the shop is charged for.")] = Plan.PREMIUM,
+    plan: Annotated[Plan, typer.Option(help="Noted for the shop; nothing depends on it yet.")] = Plan.PREMIUM,
 ) -> None:
-    """Add a shop: check that it lets us in, store it encrypted, subscribe to what its automations need."""
+    """Add a shop.
+
+    Checks that it lets us in, stores its secrets encrypted, and subscribes to what its automations need.
+    Secrets are read from environment variables only.
+    """
     if (access_token_env is None) == (client_id is None):
         raise typer.BadParameter("Give --access-token-env, or --client-id with --client-secret-env.")
     if (client_id is None) != (client_secret_env is None) and access_token_env is None:
@@ -146,7 +150,10 @@ async def _list(service: Service, form: Form) -> None:
 
 @COMMANDS.command()
 def check(domain: Domain, *, as_json: AsJson = False) -> None:
-    """Ask the shop: token, scopes, webhooks, clock, frozen stocks. A paused shop that answers goes on."""
+    """Ask a shop whether all is well.
+
+    Token, scopes, webhooks, clock, frozen stocks. Work for a paused shop that answers again goes on.
+    """
     raise typer.Exit(with_service(partial(_check, domain=domain, as_json=as_json)))
 
 
@@ -159,14 +166,16 @@ async def _check(service: Service, domain: str, *, as_json: bool) -> int:
         except ShopifyError as error:
             tell(f"{shop.domain} still does not let us in: {error}")
     findings = await check_shop(service.deps, shop, public_url=service.settings.public_url)
-    rows = [vars(finding) for finding in findings]
-    print_rows(rows, Form(as_json=as_json), empty="")
+    print_findings(findings, as_json=as_json)
     return 1 if worst(findings) is Verdict.FAIL else 0
 
 
 @COMMANDS.command("subscribe")
 def subscribe_shop(domain: Domain, *, as_json: AsJson = False) -> None:
-    """Compare the shop's webhook subscriptions with what its automations need, and repair them."""
+    """Repair a shop's webhook subscriptions.
+
+    Compares them with what its automations need. The service does so by itself every hour.
+    """
     raise typer.Exit(with_service(partial(_subscribe, domain=domain, as_json=as_json)))
 
 
@@ -180,7 +189,10 @@ async def _subscribe(service: Service, domain: str, *, as_json: bool) -> int:
 
 @COMMANDS.command()
 def remove(domain: Domain, *, yes: Yes = False) -> None:
-    """Remove a shop with its automations, shared stocks and secrets; runs and history stay."""
+    """Remove a shop.
+
+    Its automations, shared stocks and secrets go with it; runs and history stay, levels stay as they are.
+    """
     with_service(partial(_remove, domain=domain, yes=yes))
 
 

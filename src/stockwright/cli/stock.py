@@ -39,7 +39,10 @@ def show(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Show the shared stocks of a shop, frozen ones first with their reason."""
+    """Show the shared stocks of a shop.
+
+    Frozen ones come first, with their reason and what follows from either answer.
+    """
     form = Form(as_json=as_json, as_csv=as_csv)
     with_service(partial(_show, domain=shop, product=product, frozen=frozen, form=form))
 
@@ -94,7 +97,7 @@ def _product_gid(text: str | None) -> str | None:
 
 @COMMANDS.command()
 def history(
-    pool: Annotated[str | None, typer.Argument(metavar="[POOL]", help="A pool id of `stock show`.")] = None,
+    pool: Annotated[str | None, typer.Argument(metavar="POOL", help="A pool id of `stock show`.")] = None,
     *,
     product: Product = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Journal entries per stock, newest.")] = 200,
@@ -175,7 +178,10 @@ def resolve(
     ] = None,
     yes: Yes = False,
 ) -> None:
-    """End the freeze of a shared stock by your decision; it is journaled with your name."""
+    """End the freeze of a shared stock.
+
+    Your decision is journaled with your name; the next run reads the levels and corrects them.
+    """
     chosen = [
         resolution
         for given, resolution in (
