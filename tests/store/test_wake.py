@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 import psycopg
 
@@ -293,6 +294,25 @@ def test_the_sweep_wakes_what_is_due_and_has_no_job(database: str) -> None:
                 "work-0", "work-1", "own time", "failed", "doubtful", "unfinished"
             }  # fmt: skip
             assert await wake.sweep(conn) == 0
+
+    asyncio.run(story())
+
+
+def test_a_backlog_that_comes_after_an_idle_time_is_fetched_as_fast_as_any(database: str) -> None:
+    """The engine's fetch keeps its plan; one made for an empty table took 335 ms for each of 2,000 jobs."""
+
+    async def story() -> None:
+        async with await psycopg.AsyncConnection.connect(database) as worker, await connect(database) as conn:
+            shop = await _installed(conn)
+            await wake.plan_by_indexes(worker)
+            await conn.execute("vacuum procrastinate_jobs")
+            for _ in range(10):
+                assert await _fetch(worker) is None
+            await wake.wake(conn, [(key(shop, subject=f"p{no}"), None) for no in range(2000)])
+            began = monotonic()
+            for _ in range(3):
+                assert await _fetch(worker) is not None
+            assert monotonic() - began < 0.3
 
     asyncio.run(story())
 

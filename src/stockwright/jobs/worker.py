@@ -188,6 +188,7 @@ def _app(deps: WorkerDeps, life: Life, failures: Failures, limits: WorkerLimits)
         min_size=1,
         max_size=_ENGINE_POOL_SIZE,
         timeout=_ENGINE_WAIT_S,
+        configure=wake.plan_by_indexes,
         kwargs={"application_name": "stockwright jobs"},
     )
     app = App(connector=connector)

@@ -38,6 +38,15 @@ select count(*) as found,
        wake_keys(array_agg(shop_id), array_agg(automation_id), array_agg(subject), array_fill(null::timestamptz, array[count(*)::integer]))
 from lost;
 
+-- without_scans: see plan_by_indexes
+select set_config('enable_seqscan', 'off', false);
+
+-- with_fresh_plans: see plan_by_indexes
+select set_config('plan_cache_mode', 'force_custom_plan', false);
+
+-- without_scans_here: the same, to the end of the transaction
+select set_config('enable_seqscan', 'off', true);
+
 -- wake_in_doubt: after a start, look at once at every pool whose correction has no known answer
 select count(*) as found,
        wake_keys(array_agg(shop_id), array_agg(automation_id), array_agg(product_id), array_fill(null::timestamptz, array[count(*)::integer]))
