@@ -6,7 +6,7 @@ Changes State and announces what happened; knows no GraphQL and no orders.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from shopify_emulator.model import (
     STATUSES,
@@ -82,11 +82,11 @@ def rename_location(state: State, gid: Gid, name: str) -> None:
     state.announce("locations/update", location, event=state.new_uuid())
 
 
-def handle_of(title: str, taken: Iterable[str]) -> str:
+def handle_of(title: str, taken: set[str]) -> str:
     """A URL handle as Shopify makes it: lower case, dashes, numbered when it is taken."""
     stem = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "product"
-    used, handle, number = set(taken), stem, 0
-    while handle in used:
+    handle, number = stem, 0
+    while handle in taken:
         number += 1
         handle = f"{stem}-{number}"
     return handle
@@ -113,7 +113,7 @@ def add_product(
         gid=gid,
         number=number,
         title=title,
-        handle=handle_of(title, (p.handle for p in state.products.values())),
+        handle=handle_of(title, state.handles),
         product_type=product_type,
         vendor=vendor,
         tags=clean_tags(tags),
@@ -124,6 +124,7 @@ def add_product(
         updated_at=now,
     )
     state.products[gid] = state.nodes[gid] = product
+    state.handles.add(product.handle)
     for spec in variants:
         _new_variant(state, product, spec, levels=levels, event=event)
     state.announce("products/create", product, event=event)
@@ -241,6 +242,7 @@ def remove_product(state: State, gid: Gid) -> None:
     for variant in product.variants:
         _drop_variant(state, variant, event=event)
     del state.products[gid], state.nodes[gid]
+    state.handles.discard(product.handle)
     state.announce("products/delete", product, event=event)
 
 

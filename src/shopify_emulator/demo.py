@@ -45,7 +45,9 @@ def fill_demo(shop: Shop) -> None:
     montreal = shop.add_location("Montreal")
     online = shop.add_location("Online warehouse")
     _prints(shop, toronto, montreal, online)
-    _others(shop, toronto, montreal, online)
+    _goods(shop, toronto, online)
+    _hidden_and_empty(shop, toronto, montreal, online)
+    _untracked(shop, toronto, online)
 
 
 def _prints(shop: Shop, toronto: Gid, montreal: Gid, online: Gid) -> None:
@@ -81,7 +83,7 @@ def _prints(shop: Shop, toronto: Gid, montreal: Gid, online: Gid) -> None:
     )
 
 
-def _others(shop: Shop, toronto: Gid, montreal: Gid, online: Gid) -> None:
+def _goods(shop: Shop, toronto: Gid, online: Gid) -> None:
     shop.add_product(
         "Linen Tote",
         variants=[
@@ -109,6 +111,9 @@ def _others(shop: Shop, toronto: Gid, montreal: Gid, online: Gid) -> None:
         tags=["preorder"],
         levels={toronto: 1},
     )
+
+
+def _hidden_and_empty(shop: Shop, toronto: Gid, montreal: Gid, online: Gid) -> None:
     shop.add_product(
         "Spring Garden",
         variants=prints(sku="SPR"),
@@ -118,6 +123,16 @@ def _others(shop: Shop, toronto: Gid, montreal: Gid, online: Gid) -> None:
         levels={toronto: 12, montreal: 12},
         published_on=(),
     )
+    shop.add_product(
+        "Postcard Set",
+        variants=[VariantSpec(title="Pack of 10", sku="POST-10", price=Decimal("12.00"))],
+        product_type="Stationery",
+        tags=["gift", "restock"],
+        levels={toronto: 0, montreal: 0, online: 0},
+    )
+
+
+def _untracked(shop: Shop, toronto: Gid, online: Gid) -> None:
     shop.add_product(
         "Gift Card",
         variants=[
@@ -133,13 +148,6 @@ def _others(shop: Shop, toronto: Gid, montreal: Gid, online: Gid) -> None:
         variants=[VariantSpec(title="Per piece", sku="SERV-F", tracked=False, price=Decimal("35.00"))],
         product_type="Service",
         levels={toronto: 0},
-    )
-    shop.add_product(
-        "Postcard Set",
-        variants=[VariantSpec(title="Pack of 10", sku="POST-10", price=Decimal("12.00"))],
-        product_type="Stationery",
-        tags=["gift", "restock"],
-        levels={toronto: 0, montreal: 0, online: 0},
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,12 +18,13 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from shopify_emulator.control import order_or_last
-from shopify_emulator.model import Movement, ShopError
+from shopify_emulator.model import Movement, Product, ShopError
 from shopify_emulator.server import shop_of
 from shopify_emulator.shop import Shop
 
 HERE = Path(__file__).parent
 RECENT = 14
+SHOWN = 100
 KEPT_NOTICES = 200
 MAX_QUANTITY = 100_000
 HEADERS = {
@@ -70,7 +71,8 @@ class Page:
         notice = self.notices.get(request.query_params.get("said", ""))
         html = self.templates.get_template("shop.html").render(
             shop=shop,
-            state=shop.state,
+            products=_shown(shop),
+            more=max(len(shop.state.products) - SHOWN, 0),
             locations=[location for location in shop.locations() if location.active],
             last_order=next(
                 (o for o in reversed(shop.state.orders.values()) if o.cancelled_at is None), None
@@ -131,11 +133,21 @@ def _cause(shop: Shop, movement: Movement) -> str:
     return words[movement.cause]
 
 
+def _shown(shop: Shop) -> list[Product]:
+    """The page holds the first products; the API has no such limit."""
+    return list(islice(shop.state.products.values(), SHOWN))
+
+
 def live(shop: Shop) -> dict[str, Any]:
     """What changes on the page by itself."""
     history = shop.state.history
     return {
-        "levels": {level.gid: level.available for level in shop.state.levels.values()},
+        "levels": {
+            level.gid: level.available
+            for product in _shown(shop)
+            for variant in product.variants
+            for level in variant.item.levels.values()
+        },
         "movements": [describe(shop, movement) for movement in reversed(history[-RECENT:])],
         "counts": {
             "orders": len(shop.state.orders),

@@ -79,6 +79,7 @@ class Shop:
         scopes: Iterable[str] = ALL_SCOPES,
         timezone: str = "America/Toronto",
         name: str = "Demo Shop",
+        app_title: str = "Stockwright",
         base_url: str | None = None,
         deliver: Deliver | None = None,
     ) -> None:
@@ -97,14 +98,10 @@ class Shop:
             currency="CAD",
             plan_name="Basic",
             client_id=client_id,
-            app_title="Stockwright",
+            app_title=app_title,
         )
         self.tokens = Tokens(
-            self.state,
-            client_id=client_id,
-            client_secret=client_secret,
-            static=access_token,
-            scopes=frozenset(scopes),
+            self.state, client_id=client_id, client_secret=client_secret, static=access_token, scopes=scopes
         )
         self.api = self._api(identity, base_url or f"https://{domain}")
         self.outbox = Outbox(

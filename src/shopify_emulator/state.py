@@ -63,6 +63,7 @@ class State:
         self.groups: dict[Gid, AdjustmentGroup] = {}
         self.nodes: dict[Gid, object] = {}
         self.history: list[Movement] = []
+        self.handles: set[str] = set()
         self._numbers: dict[str, int] = {"InventoryItem": FIRST_ITEM_NUMBER}
 
     def new_gid(self, kind: str) -> tuple[Gid, int]:

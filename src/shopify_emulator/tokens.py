@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,13 +26,13 @@ class Refused:
 
 class Tokens:
     def __init__(
-        self, state: State, *, client_id: str, client_secret: str, static: str, scopes: frozenset[str]
+        self, state: State, *, client_id: str, client_secret: str, static: str, scopes: Iterable[str]
     ) -> None:
         self._state = state
         self._client_id = client_id
         self.client_secret = client_secret
         self._static = static
-        self.scopes = scopes
+        self.scopes = frozenset(scopes)
         self.installed = True
         self._until: dict[str, datetime | None] = {static: None}
 

@@ -41,7 +41,7 @@ def deliver_with(client: httpx2.AsyncClient) -> Deliver:
     async def deliver(url: str, headers: Mapping[str, str], body: bytes) -> int | None:
         try:
             response = await client.post(url, headers=dict(headers), content=body, timeout=TIMEOUT_S)
-        except httpx2.TransportError:
+        except (httpx2.TransportError, httpx2.InvalidURL):
             return None
         return response.status_code
 
