@@ -24,12 +24,13 @@ from stockwright.inbox import Inbox, Limits, Received, Rejection, Sender, read_w
 from stockwright.jobs.chores import fire_schedules, sweep
 from stockwright.jobs.failures import Failures
 from stockwright.ledger.state import Policy
-from stockwright.model import EventId, Json, Key, ShopId
+from stockwright.model import WHOLE_SHOP, EventId, Json, JsonObject, Key, NewEvent, ShopId, Source
 from stockwright.shopify.accounts import ShopSecrets, open_secrets, seal_secrets
 from stockwright.shopify.client import ShopifyClients
 from stockwright.shopify.errors import ErrorCode, ShopifyError
 from stockwright.shopify.transport import TOTAL_TIMEOUT_S, open_http
 from stockwright.store import automations, keys, shops, wake
+from stockwright.store import inbox as inbox_store
 from stockwright.store.automations import AutomationRow
 from stockwright.store.database import Pool, pool
 from stockwright.store.ids import new_id
@@ -287,6 +288,23 @@ class Service:
         async with self.database.connection() as conn:
             rows = await automations.list_all(conn, self.shop_id)
         await upkeep.observe(self.deps, rows)
+        await self.settle()
+
+    async def emit(
+        self, row: AutomationRow, topic: str, payload: JsonObject, *, subject: str = WHOLE_SHOP
+    ) -> None:
+        """Put an event for one automation into the inbox, and settle."""
+        event = NewEvent(
+            shop_id=self.shop_id,
+            event_id=EventId(new_id("evt", self.clock.now())),
+            topic=topic,
+            payload=payload,
+            source=Source.PERSON,
+            subject=subject,
+            automation_id=row.automation_id,
+        )
+        async with self.database.connection() as conn:
+            await inbox_store.receive(conn, [event])
         await self.settle()
 
     # --- what was sent --------------------------------------------------------------------------------------

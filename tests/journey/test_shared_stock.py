@@ -9,9 +9,8 @@ from datetime import timedelta
 import pytest
 
 from shopify_emulator import Fault, VariantSpec
-from stockwright.model import PRODUCT_CHECK, EventId, NewEvent, Source
-from stockwright.store import automations, inbox, pools, runs
-from stockwright.store.ids import new_id
+from stockwright.model import PRODUCT_CHECK
+from stockwright.store import automations, pools, runs
 from tests.journey.listings import TAG, Listing, add_listing
 from tests.journey.service import Service, play
 
@@ -33,6 +32,11 @@ async def start(service: Service, kind=ACROSS, *, locations=("Toronto",), option
 async def stored_pools(service: Service):
     async with service.database.connection() as conn:
         return await pools.list_pools(conn, service.shop_id, product_id=None, only_frozen=False, limit=10_000)
+
+
+async def installed(service: Service):
+    async with service.database.connection() as conn:
+        return await automations.list_all(conn, service.shop_id)
 
 
 async def told(service: Service) -> list[str]:
@@ -364,27 +368,12 @@ def test_a_product_that_is_deleted_frees_its_stock(database) -> None:
         poster = await start(service)
         service.shop.remove_product(poster.gid)
         await service.reconcile()
-        await _look_at(service, poster.gid)
+        (row,) = await installed(service)
+        await service.emit(row, PRODUCT_CHECK, {}, subject=poster.gid)
         assert await stored_pools(service) == []
         assert service.errors == []
 
     play(database, story)
-
-
-async def _look_at(service: Service, product_id: str) -> None:
-    async with service.database.connection() as conn:
-        for row in await automations.list_all(conn, service.shop_id):
-            event = NewEvent(
-                shop_id=service.shop_id,
-                event_id=EventId(new_id("evt", service.clock.now())),
-                topic=PRODUCT_CHECK,
-                payload={},
-                source=Source.SWEEP,
-                subject=product_id,
-                automation_id=row.automation_id,
-            )
-            await inbox.receive(conn, [event])
-    await service.settle()
 
 
 def test_an_untracked_variant_is_left_alone_and_comes_back_as_it_joins(database) -> None:

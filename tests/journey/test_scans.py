@@ -1,0 +1,203 @@
+"""Scans through the whole service: adoption, the report of what differs, set_cache, and a crash in the middle."""
+
+from shopify_emulator import Fault
+from stockwright import installing
+from stockwright.model import SET_CACHE
+from stockwright.store import runs
+from tests.journey.listings import TAG, TYPE, add_listing
+from tests.journey.service import Service, play
+from tests.journey.test_shared_stock import ACROSS, WITHIN, stored_pools
+
+
+async def newest_scan(service: Service):
+    async with service.database.connection() as conn:
+        found = await runs.list_runs(conn, shop_id=service.shop_id, limit=1_000)
+        return await runs.get(conn, next(run.run_id for run in found if run.subject == "*"))
+
+
+def listings(service: Service, count: int, *, unequal: tuple[int, ...] = ()):
+    return [
+        add_listing(service.shop, f"Poster {number:02}", levels=(10, 9, 11) if number in unequal else 10)
+        for number in range(count)
+    ]
+
+
+def test_sixty_products_are_adopted_and_those_that_differ_listed_in_one_error(database) -> None:
+    async def story(service: Service) -> None:
+        service.shop.add_location("Toronto")
+        posters = listings(service, 60, unequal=(7, 31, 58))
+        await service.add(ACROSS[0], **ACROSS[1])
+        scan = await newest_scan(service)
+        assert scan.state == "failed"
+        assert "not in sync for these products" in scan.error["message"]
+        listed = scan.error["products_out_of_sync"]
+        assert sorted(one["title"].partition(",")[0] for one in listed) == [
+            "Poster 07",
+            "Poster 31",
+            "Poster 58",
+        ]
+        assert listed[0]["quantities"] == {"A": 10, "B": 9, "C": 11}
+        assert len(await stored_pools(service)) == 57
+        assert scan.progress == {"done": 60, "total": 60, "unit": "products"}
+        for poster in posters:
+            poster.sell("A")
+        await service.wait(60)
+        kept = [poster.levels() for poster in posters]
+        assert kept.count([9, 9, 9]) == 57
+        assert kept.count([9, 9, 11]) == 3  # nobody touched those that differ
+
+    play(database, story)
+
+
+def test_a_product_made_equal_is_adopted_by_the_next_schedule_through_set_cache(database) -> None:
+    async def story(service: Service) -> None:
+        service.shop.add_location("Toronto")
+        (poster,) = listings(service, 1, unequal=(0,))
+        await service.add(ACROSS[0], **ACROSS[1])
+        await service.fire_schedules()
+        assert await stored_pools(service) == []
+        poster.edit(A=10, B=10, C=10)
+        await service.wait(601)
+        await service.fire_schedules()
+        await service.settle()
+        async with service.database.connection() as conn:
+            cursor = await conn.execute("select count(*) from events where topic = %s", (SET_CACHE,))
+            assert (await cursor.fetchone())[0] <= 1
+        assert len(await stored_pools(service)) == 1
+        poster.sell("B")
+        await service.settle()
+        assert poster.levels() == [9, 9, 9]
+
+    play(database, story)
+
+
+def test_the_schedule_sends_a_new_product_to_set_cache_which_adopts_it(database) -> None:
+    async def story(service: Service) -> None:
+        service.shop.add_location("Toronto")
+        listings(service, 1)
+        await service.add(ACROSS[0], **ACROSS[1])
+        await service.fire_schedules()
+        mug = add_listing(service.shop, "Mug", levels=4)
+        await service.wait(601)
+        assert len(await stored_pools(service)) == 1
+        await service.fire_schedules()
+        await service.settle()
+        async with service.database.connection() as conn:
+            cursor = await conn.execute("select payload from events where topic = %s", (SET_CACHE,))
+            ((payload,),) = await cursor.fetchall()
+        assert [product["title"] for product in payload["products"]] == ["Mug"]
+        assert len(await stored_pools(service)) == 2
+        mug.sell("A")
+        await service.settle()
+        assert mug.levels() == [3, 3, 3]
+
+    play(database, story)
+
+
+def test_set_cache_without_products_says_so(database) -> None:
+    async def story(service: Service) -> None:
+        service.shop.add_location("Toronto")
+        listings(service, 1)
+        row = await service.add(ACROSS[0], **ACROSS[1])
+        await service.emit(row, SET_CACHE, {})
+        scan = await newest_scan(service)
+        assert scan.error == {"message": "No products with missing cache were passed to this event."}
+
+    play(database, story)
+
+
+def test_a_scan_that_finds_nothing_says_which_search_it_made(database) -> None:
+    async def story(service: Service) -> None:
+        service.shop.add_location("Toronto")
+        add_listing(service.shop, tags=("other",))
+        await service.add(ACROSS[0], **ACROSS[1])
+        scan = await newest_scan(service)
+        assert "No matching product variants found!" in scan.error["message"]
+        assert scan.error["search_query"] == f'tag:"{TAG}"'
+
+    play(database, story)
+
+
+def test_a_scan_goes_on_where_a_failure_stopped_it(database) -> None:
+    async def story(service: Service) -> None:
+        service.shop.add_location("Toronto")
+        listings(service, 120)
+
+        async def fail_the_second_page(point: str) -> None:
+            pages = [one for one in service.requests if one.operation == "ScanProducts"]
+            if point == "reading" and len(pages) == 2:
+                service.shop.faults.next("products", Fault.SERVER_ERROR_BEFORE, count=3)
+
+        service.seam = fail_the_second_page
+        await installing.add(service.deps, service.shop_id, kind=ACROSS[0], options=ACROSS[1])
+        await service.wait(120)
+        assert len(service.errors) == 1
+        assert len(await stored_pools(service)) == 120
+        firsts = [
+            one for one in service.requests if one.operation == "ScanProducts" and one.variables["total"]
+        ]
+        assert len(firsts) == 1  # the first page was read once
+
+    play(database, story)
+
+
+def test_a_quiet_scan_reads_two_hundred_products_in_few_requests_and_writes_nothing(database) -> None:
+    async def story(service: Service) -> None:
+        service.shop.add_location("Toronto")
+        listings(service, 200)
+        row = await service.add(ACROSS[0], **ACROSS[1])
+        service.requests.clear()
+        await installing.trigger(service.deps, row)
+        await service.wait(60)
+        assert {one.operation for one in service.requests} == {"ScanProducts"}
+        assert len(service.requests) <= 5
+        assert "200 in step" in (await newest_scan(service)).because
+
+    play(database, story)
+
+
+def test_a_scan_finds_every_change_that_no_webhook_told(database) -> None:
+    async def story(service: Service) -> None:
+        service.shop.add_location("Toronto")
+        posters = listings(service, 30)
+        row = await service.add(ACROSS[0], **ACROSS[1])
+        service.shop.subscriptions.clear()
+        for poster in posters[::3]:
+            poster.sell("C", count=2)
+        service.requests.clear()
+        await installing.trigger(service.deps, row)
+        await service.wait(60)
+        assert [poster.levels() for poster in posters] == [[8, 8, 8], [10, 10, 10], [10, 10, 10]] * 10
+        assert len(service.requests) == 1 + 2 * 10
+
+    play(database, story)
+
+
+def test_a_product_that_leaves_the_scope_is_freed_and_comes_back_unequal(database) -> None:
+    async def story(service: Service) -> None:
+        service.shop.add_location("Toronto")
+        (poster,) = listings(service, 1)
+        await service.add(ACROSS[0], **ACROSS[1])
+        service.shop.set_tags(poster.gid, ["other"])
+        poster.sell("A")
+        await service.settle()
+        assert poster.levels() == [9, 10, 10]
+        assert await stored_pools(service) == []
+        service.shop.set_tags(poster.gid, [TAG])
+        await service.reconcile()
+        assert (await newest_scan(service)).error["products_out_of_sync"][0]["product_id"] == poster.gid
+
+    play(database, story)
+
+
+def test_types_are_matched_in_any_case_and_all_products_by_default(database) -> None:
+    async def story(service: Service) -> None:
+        service.shop.add_location("Toronto")
+        poster, mug = add_listing(service.shop), add_listing(service.shop, "Mug", product_type="Mug")
+        await service.add(WITHIN[0], product_types=[TYPE])
+        poster.sell("A")
+        mug.sell("A")
+        await service.wait(30)
+        assert (poster.levels(), mug.levels()) == ([9, 9, 9], [9, 10, 10])
+
+    play(database, story)
