@@ -12,14 +12,17 @@ from pydantic import BaseModel
 from stockwright.automations import kind_named
 from stockwright.automations.contract import Automation
 from stockwright.automations.options import read_options
-from stockwright.automations.places import check_locations
+from stockwright.automations.places import NameNotFound, check_locations
 from stockwright.deps import Deps, refresh_shop
 from stockwright.model import (
     ENABLED,
     USER_TRIGGER,
     WHOLE_SHOP,
     AutomationId,
+    Conflicting,
     EventId,
+    Fault,
+    FaultyFields,
     Json,
     JsonObject,
     NewEvent,
@@ -27,6 +30,7 @@ from stockwright.model import (
     ShopRead,
     Source,
     StockwrightError,
+    Subscription,
     parse_subscription,
 )
 from stockwright.shopify.client import ShopifyClient
@@ -62,7 +66,9 @@ async def add(
     """Install an automation, and let it look at the shop at once when it is enabled.
 
     Raises:
-        StockwrightError: wrong options, names that the shop does not have, or levels that another one holds.
+        FaultyFields: wrong options or topics, or names that the shop does not have.
+        Conflicting: another automation holds the levels.
+        StockwrightError: there is no such kind.
     """
     automation = kind_named(kind)
     now = deps.clock()
@@ -77,7 +83,7 @@ async def add(
         created_at=now,
         updated_at=now,
     )
-    return await _save(deps, row, new=True)
+    return await _save(deps, row, was=None)
 
 
 async def change(
@@ -92,7 +98,8 @@ async def change(
     """Save an automation with some things changed; what is not named stays.
 
     Raises:
-        StockwrightError: as for `add`.
+        FaultyFields: as for `add`.
+        Conflicting: as for `add`, or somebody changed or removed it since `row` was read.
     """
     changed = replace(
         row,
@@ -101,7 +108,7 @@ async def change(
         topics=row.topics if topics is None else list(topics),
         enabled=row.enabled if enabled is None else enabled,
     )
-    return await _save(deps, changed, new=False)
+    return await _save(deps, changed, was=row)
 
 
 async def remove(deps: Deps, row: AutomationRow) -> None:
@@ -114,10 +121,10 @@ async def trigger(deps: Deps, row: AutomationRow, payload: JsonObject | None = N
     """The Run button: an event like any other.
 
     Raises:
-        StockwrightError: the automation is disabled.
+        Conflicting: the automation is disabled.
     """
     if not row.enabled:
-        raise StockwrightError(
+        raise Conflicting(
             f"{row.name!r} is disabled. Enable it first: stockwright automation enable {row.automation_id}"
         )
     async with deps.database.connection() as conn, conn.transaction():
@@ -177,14 +184,16 @@ async def import_one(deps: Deps, shop_id: ShopId, data: Json) -> AutomationRow:
 # --- saving -----------------------------------------------------------------------------------------------
 
 
-async def _save(deps: Deps, row: AutomationRow, *, new: bool) -> AutomationRow:
+async def _save(deps: Deps, row: AutomationRow, *, was: AutomationRow | None) -> AutomationRow:
     automation = kind_named(row.kind)
-    options = read_options(automation.options, dict(row.options))
+    options = _options(automation, row)
     row = replace(row, options=options.model_dump(mode="json"))
-    topics = [parse_subscription(text) for text in row.topics]
+    topics = [_topic(no, text) for no, text in enumerate(row.topics)]
     await _check(deps, row, automation, options)
     async with deps.database.connection() as conn, conn.transaction():
-        await automations.save(conn, row, new=new)
+        if was is not None:
+            await _check_unchanged(conn, was)
+        await automations.save(conn, row, new=was is None)
         await automations.route(conn, row.shop_id, row.automation_id, topics if row.enabled else ())
         if row.enabled:
             await _send(deps, conn, row, ENABLED, Source.PERSON, {})
@@ -193,12 +202,48 @@ async def _save(deps: Deps, row: AutomationRow, *, new: bool) -> AutomationRow:
     return row
 
 
+def _options(automation: Automation[Any], row: AutomationRow) -> Any:
+    try:
+        return read_options(automation.options, dict(row.options))
+    except FaultyFields as error:
+        faults = [replace(fault, path=f"options.{fault.path}".rstrip(".")) for fault in error.faults]
+        raise FaultyFields(str(error), faults) from error
+
+
+def _topic(no: int, text: str) -> Subscription:
+    try:
+        return parse_subscription(text)
+    except StockwrightError as error:
+        raise _faulty(f"topics.{no}", str(error)) from error
+
+
+def _faulty(path: str, message: str) -> FaultyFields:
+    return FaultyFields(message, [Fault(path=path, message=message)])
+
+
+async def _check_unchanged(conn: Connection, was: AutomationRow) -> None:
+    """Two who change the same automation must not undo each other."""
+    now = await automations.lock(conn, was.shop_id, was.automation_id)
+    if now is None or _content(now) != _content(was):
+        raise Conflicting(
+            f"{was.name!r} ({was.automation_id}) was {'changed' if now else 'removed'} by somebody else meanwhile. "
+            "Look at it again, then decide."
+        )
+
+
+def _content(row: AutomationRow) -> tuple[Json, ...]:
+    return row.name, dict(row.options), list(row.topics), row.enabled
+
+
 async def _check(deps: Deps, row: AutomationRow, automation: Automation[Any], options: BaseModel) -> None:
     """Names exist; nobody else holds the levels."""
     shop = await refresh_shop(deps, row.shop_id)
     client = await deps.clients.for_shop(row.shop_id)
     names = automation.names(options)
-    check_locations(shop, names.locations)
+    try:
+        check_locations(shop, names.locations)
+    except NameNotFound as error:
+        raise _faulty("options.location_names", str(error)) from error
     if names.product_types:
         _check_types(names.product_types, await client.list_product_types())
     if automation.shares_stock and row.enabled:
@@ -211,9 +256,10 @@ def _check_types(names: Iterable[str], existing: Sequence[str]) -> None:
     known = {name.casefold() for name in existing}
     missing = [name for name in names if name.casefold() not in known]
     if missing:
-        raise StockwrightError(
+        raise _faulty(
+            "options.product_types",
             f"No product has the type {', '.join(map(repr, missing))}. "
-            f"Product types of this shop: {', '.join(existing) or 'none'}."
+            f"Product types of this shop: {', '.join(existing) or 'none'}.",
         )
 
 
@@ -233,7 +279,7 @@ async def _check_overlap(
         search = " AND ".join(f"({text})" for text in (_search(row), _search(other)) if text)
         both = await client.any_product_matching(search)
         if both is not None:
-            raise StockwrightError(
+            raise Conflicting(
                 f"{row.name!r} and {other.name!r} ({other.automation_id}) would both hold the stock of {both[1]!r}. "
                 "A level belongs to one pool: choose other products or locations for one of them, "
                 f"or disable the other: stockwright automation disable {other.automation_id}"

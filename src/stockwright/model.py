@@ -5,7 +5,7 @@ things; ids of Shopify objects are gid strings ("gid://shopify/Product/123").
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,15 +22,37 @@ ProductGid = NewType("ProductGid", str)
 VariantGid = NewType("VariantGid", str)
 ItemGid = NewType("ItemGid", str)
 LocationGid = NewType("LocationGid", str)
+PublicationGid = NewType("PublicationGid", str)
 
 Json = Any  # a value that json.loads can return
 JsonObject = Mapping[str, Any]
 
 WHOLE_SHOP = "*"  # the subject of a run that is about no single product
+STAFF_MAIL = "staff-mail"  # the subject of a run that tells staff what was published since it told them last
 
 
 class StockwrightError(Exception):
     """A failure that we expect, worded for the person who reads it: what, where, what to do next."""
+
+
+class Conflicting(StockwrightError):
+    """What is asked does not fit the state as it is now; the same request may fit at another time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What is wrong with one field; `path` is "" where it is the whole."""
+
+    path: str  # dotted: location_names.0
+    message: str
+
+
+class FaultyFields(StockwrightError):
+    """Input with faults, each named with its field; the message has them all."""
+
+    def __init__(self, message: str, faults: Sequence[Fault]) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults)
 
 
 def gid(kind: str, number: int | str) -> str:
@@ -172,6 +194,15 @@ class Location:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Channel:
+    """A sales channel that products can be published to, by the publication that stands for it."""
+
+    id: PublicationGid
+    name: str  # as the shop's admin shows it
+    app_title: str = ""  # of the app behind it, by which other tools name it
+
+
+@dataclass(frozen=True, kw_only=True)
 class LevelRead:
     """One inventory level in one read; `available` in units, `stamp` its `updatedAt`."""
 
@@ -209,6 +240,7 @@ class ProductRead:
     is_gift_card: bool
     variants: tuple[VariantRead, ...]
     read_at: datetime  # our clock, when the answer was complete
+    published_on: frozenset[PublicationGid] | None = None  # where it is published now; None: not asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,3 +251,4 @@ class ShopRead:
     timezone: str
     locations: tuple[Location, ...] = field(default=())
     default_location_id: LocationGid | None = None
+    channels: tuple[Channel, ...] = ()  # none where the app may not read publications

@@ -11,7 +11,7 @@ from stockwright.bookkeeping import save_change
 from stockwright.deps import Deps
 from stockwright.ledger import protocol
 from stockwright.ledger.state import Observation, Policy, Resolution, Resolve
-from stockwright.model import Key, StockwrightError
+from stockwright.model import Conflicting, Key
 from stockwright.shopify.client import ShopifyClient
 from stockwright.situations import Loaded, claims_of_others, load
 from stockwright.store import keys, pools, wake
@@ -31,7 +31,7 @@ async def resolve_pool(deps: Deps, row: PoolRow, decision: Decision) -> str:
     """Book a decision and let the stock go on; returns what was done, in words.
 
     Raises:
-        StockwrightError: the decision does not fit the stock as it is now; nothing was stored.
+        Conflicting: the decision does not fit the stock as it is now; nothing was stored.
         ShopifyError: the levels to adopt could not be read.
     """
     key = Key(shop_id=row.shop_id, automation_id=row.automation_id, subject=row.product_id)
@@ -42,7 +42,7 @@ async def resolve_pool(deps: Deps, row: PoolRow, decision: Decision) -> str:
         else None
     )
     if loaded is None or view is None:
-        raise StockwrightError(
+        raise Conflicting(
             f"The automation of {row.title!r} is not at work. Enable it first: "
             f"stockwright automation enable {row.automation_id}"
         )
@@ -51,7 +51,7 @@ async def resolve_pool(deps: Deps, row: PoolRow, decision: Decision) -> str:
     policy = replace(loaded.situation.policy, rows_per_intent=0)
     change = _change(view, resolve, policy)
     if not change.step.entries:
-        raise StockwrightError(change.step.because)
+        raise Conflicting(change.step.because)
     await _save(deps, loaded, change)
     return f"Booked for {row.title}. Its next run reads the levels and corrects them where they differ."
 
@@ -74,7 +74,7 @@ async def _observe(deps: Deps, client: ShopifyClient, loaded: Loaded, view: Pool
     asked_at = deps.clock()
     product = await client.read_product(view.product_id, item_ids=loaded.item_ids)
     if product is None:
-        raise StockwrightError(
+        raise Conflicting(
             f"The shop has no product {view.product_id} any more; its next run lets the stock go."
         )
     async with deps.database.connection() as conn:
@@ -117,6 +117,6 @@ async def _save(deps: Deps, loaded: Loaded, change: PoolChange) -> None:
             await keys.set_wake_at(conn, loaded.key, now)
             await wake.wake_next(conn, loaded.key)
     except pools.Conflict as conflict:
-        raise StockwrightError(
+        raise Conflicting(
             f"The stock moved on while you decided: {conflict}. Look again, then decide."
         ) from conflict

@@ -19,7 +19,7 @@ from stockwright.situations import (
     settle_key,
     wake_products,
 )
-from stockwright.store import keys, pools, runs
+from stockwright.store import keys, pools, runs, steering
 from stockwright.store.database import Connection
 from stockwright.store.ids import new_id
 
@@ -41,6 +41,8 @@ class _Place:
 async def scan(deps: Deps, loaded: Loaded, need: Scan) -> RunId:
     """Walk all pages, save what each leads to, and conclude; goes on where a crashed run stopped.
 
+    A person may stop it between two pages.
+
     Raises:
         ShopifyError: a page could not be read; pages before it are done and stay done.
     """
@@ -49,6 +51,9 @@ async def scan(deps: Deps, loaded: Loaded, need: Scan) -> RunId:
     for _ in range(_PAGES):
         if place.search >= len(need.searches):
             break
+        if by := await _asked_to_stop(deps, loaded, place):
+            await _stop(deps, loaded, place, by)
+            return place.run_id
         before = client.requests
         asked = loaded.at(deps.clock())
         page = await client.scan_products(
@@ -116,7 +121,22 @@ async def _save_plan(
 async def _finish(deps: Deps, loaded: Loaded, place: _Place) -> None:
     plan = loaded.automation.conclude(loaded.situation, place.tally)
     async with deps.database.connection() as conn, conn.transaction():
-        await runs.save(conn, _run(deps, loaded, place, plan))
+        await runs.save(conn, _run(deps, loaded, place, plan, state="failed" if plan.error else "succeeded"))
+        await keys.set_cursor(conn, loaded.key, None)
+        await settle_key(conn, loaded, place.run_id, None)
+
+
+async def _asked_to_stop(deps: Deps, loaded: Loaded, place: _Place) -> str | None:
+    async with deps.database.connection() as conn:
+        return await steering.asked_to_stop(conn, loaded.key.shop_id, place.run_id)
+
+
+async def _stop(deps: Deps, loaded: Loaded, place: _Place, by: str) -> None:
+    """A person wants no more of it: what was done stays done, and its events are answered."""
+    because = f"Cancelled by {by} after {place.tally.seen} products. What it did before stays done."
+    run = _run(deps, loaded, place, Plan(because=because), state="cancelled")
+    async with deps.database.connection() as conn, conn.transaction():
+        await runs.save(conn, run)
         await keys.set_cursor(conn, loaded.key, None)
         await settle_key(conn, loaded, place.run_id, None)
 
@@ -136,11 +156,11 @@ async def _save_place(conn: Connection, loaded: Loaded, place: _Place) -> None:
     await keys.set_cursor(conn, loaded.key, _to_json(place))
 
 
-def _run(deps: Deps, loaded: Loaded, place: _Place, plan: Plan) -> Any:
+def _run(deps: Deps, loaded: Loaded, place: _Place, plan: Plan, *, state: str) -> Any:
     return new_run(
         loaded,
         place.run_id,
-        state="failed" if plan.error else "succeeded",
+        state=state,
         because=plan.because,
         error=plan.error,
         progress={"done": place.tally.seen, "total": place.total, "unit": "products"},

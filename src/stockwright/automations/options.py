@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from stockwright.model import Json, StockwrightError
+from stockwright.model import Fault, FaultyFields, Json
 
 
 def _one_by_one(value: Any) -> Any:
@@ -62,12 +62,12 @@ def read_options(model: type[Options], texts: dict[str, Json]) -> Options:
     """Parse options given as texts or JSON values; every fault is named with its option.
 
     Raises:
-        StockwrightError: unknown option, wrong type or a rule of the kind broken.
+        FaultyFields: unknown options, wrong types or a rule of the kind broken.
     """
     try:
         return model.model_validate(texts)
     except ValidationError as error:
-        raise StockwrightError(_worded(model, error)) from error
+        raise _faulty(model, error) from error
 
 
 def option_from_text(model: type[Options], name: str, text: str) -> Json:
@@ -81,13 +81,20 @@ def option_from_text(model: type[Options], name: str, text: str) -> Json:
         return text
 
 
-def _worded(model: type[Options], error: ValidationError) -> str:
-    lines = []
-    for fault in error.errors(include_url=False):
-        where = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            lines.append(f"There is no option {where!r}. Options: {', '.join(sorted(model.model_fields))}.")
-            continue
-        message = fault["msg"].removeprefix("Value error, ")
-        lines.append(f"{where}: {message} (given: {fault['input']!r})" if where else message)
-    return "\n".join(lines)
+def _faulty(model: type[Options], error: ValidationError) -> FaultyFields:
+    faults = [_fault(model, dict(detail)) for detail in error.errors(include_url=False)]
+    return FaultyFields("\n".join(_line(fault) for fault in faults), faults)
+
+
+def _line(fault: Fault) -> str:
+    is_named = not fault.path or repr(fault.path) in fault.message
+    return fault.message if is_named else f"{fault.path}: {fault.message}"
+
+
+def _fault(model: type[Options], detail: dict[str, Any]) -> Fault:
+    where = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        names = ", ".join(sorted(model.model_fields))
+        return Fault(path=where, message=f"There is no option {where!r}. Options: {names}.")
+    message = detail["msg"].removeprefix("Value error, ")
+    return Fault(path=where, message=f"{message} (given: {detail['input']!r})" if where else message)

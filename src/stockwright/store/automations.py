@@ -69,6 +69,13 @@ async def get(conn: AsyncConnection, shop_id: ShopId, automation_id: AutomationI
         return await cursor.fetchone()
 
 
+async def lock(conn: AsyncConnection, shop_id: ShopId, automation_id: AutomationId) -> AutomationRow | None:
+    """One automation, locked until the transaction ends, or None."""
+    async with conn.cursor(row_factory=class_row(AutomationRow)) as cursor:
+        await cursor.execute(SQL.lock_automation, {"shop_id": shop_id, "automation_id": automation_id})
+        return await cursor.fetchone()
+
+
 async def find(conn: AsyncConnection, automation_id: str) -> AutomationRow | None:
     """One automation by id alone; ids are unique over all shops."""
     async with conn.cursor(row_factory=class_row(AutomationRow)) as cursor:

@@ -24,6 +24,11 @@ where shop_id = %(shop_id)s and automation_id = %(automation_id)s and done_at is
 select shop_id, automation_id, kind, name, options, topics, enabled, created_at, updated_at
 from automations where shop_id = %(shop_id)s and automation_id = %(automation_id)s;
 
+-- lock_automation: one automation, against a second change; rows that refer to it can still be added
+select shop_id, automation_id, kind, name, options, topics, enabled, created_at, updated_at
+from automations where shop_id = %(shop_id)s and automation_id = %(automation_id)s
+for no key update;
+
 -- find_automation: one automation by its id alone, for the command line
 select shop_id, automation_id, kind, name, options, topics, enabled, created_at, updated_at
 from automations where automation_id = %(automation_id)s;
