@@ -35,6 +35,7 @@ from stockwright.model import (
 )
 from stockwright.shopify.client import ShopifyClient
 from stockwright.store import automations, inbox, keys
+from stockwright.store.audit import COMMAND_LINE, Actor, audit
 from stockwright.store.automations import AutomationRow
 from stockwright.store.database import Connection
 from stockwright.store.ids import new_id
@@ -62,6 +63,7 @@ async def add(
     name: str = "",
     topics: Sequence[str] = (),
     enabled: bool = True,
+    by: Actor = COMMAND_LINE,
 ) -> AutomationRow:
     """Install an automation, and let it look at the shop at once when it is enabled.
 
@@ -83,7 +85,7 @@ async def add(
         created_at=now,
         updated_at=now,
     )
-    return await _save(deps, row, was=None)
+    return await _save(deps, row, was=None, by=by)
 
 
 async def change(
@@ -94,6 +96,7 @@ async def change(
     name: str | None = None,
     topics: Sequence[str] | None = None,
     enabled: bool | None = None,
+    by: Actor = COMMAND_LINE,
 ) -> AutomationRow:
     """Save an automation with some things changed; what is not named stays.
 
@@ -108,16 +111,19 @@ async def change(
         topics=row.topics if topics is None else list(topics),
         enabled=row.enabled if enabled is None else enabled,
     )
-    return await _save(deps, changed, was=row)
+    return await _save(deps, changed, was=row, by=by)
 
 
-async def remove(deps: Deps, row: AutomationRow) -> None:
+async def remove(deps: Deps, row: AutomationRow, *, by: Actor = COMMAND_LINE) -> None:
     """Delete an automation with its pools; its runs and the journal stay."""
     async with deps.database.connection() as conn, conn.transaction():
+        await _audit(deps, conn, by, "automation.remove", row, {"kind": row.kind})
         await automations.remove(conn, row.shop_id, row.automation_id)
 
 
-async def trigger(deps: Deps, row: AutomationRow, payload: JsonObject | None = None) -> EventId:
+async def trigger(
+    deps: Deps, row: AutomationRow, payload: JsonObject | None = None, *, by: Actor = COMMAND_LINE
+) -> EventId:
     """The Run button: an event like any other.
 
     Raises:
@@ -128,6 +134,7 @@ async def trigger(deps: Deps, row: AutomationRow, payload: JsonObject | None = N
             f"{row.name!r} is disabled. Enable it first: stockwright automation enable {row.automation_id}"
         )
     async with deps.database.connection() as conn, conn.transaction():
+        await _audit(deps, conn, by, "automation.run", row, {})
         return await _send(deps, conn, row, USER_TRIGGER, Source.PERSON, payload or {})
 
 
@@ -159,7 +166,7 @@ def export(row: AutomationRow) -> JsonObject:
     }
 
 
-async def import_one(deps: Deps, shop_id: ShopId, data: Json) -> AutomationRow:
+async def import_one(deps: Deps, shop_id: ShopId, data: Json, *, by: Actor = COMMAND_LINE) -> AutomationRow:
     """Install an exported automation, disabled.
 
     Raises:
@@ -178,13 +185,14 @@ async def import_one(deps: Deps, shop_id: ShopId, data: Json) -> AutomationRow:
         name=str(data.get("name", "")),
         topics=data.get("topics") or (),
         enabled=False,
+        by=by,
     )
 
 
 # --- saving -----------------------------------------------------------------------------------------------
 
 
-async def _save(deps: Deps, row: AutomationRow, *, was: AutomationRow | None) -> AutomationRow:
+async def _save(deps: Deps, row: AutomationRow, *, was: AutomationRow | None, by: Actor) -> AutomationRow:
     automation = kind_named(row.kind)
     options = _options(automation, row)
     row = replace(row, options=options.model_dump(mode="json"))
@@ -193,6 +201,7 @@ async def _save(deps: Deps, row: AutomationRow, *, was: AutomationRow | None) ->
     async with deps.database.connection() as conn, conn.transaction():
         if was is not None:
             await _check_unchanged(conn, was)
+        await _audit(deps, conn, by, _action(row, was), row, _told(row, was))
         await automations.save(conn, row, new=was is None)
         await automations.route(conn, row.shop_id, row.automation_id, topics if row.enabled else ())
         if row.enabled:
@@ -200,6 +209,33 @@ async def _save(deps: Deps, row: AutomationRow, *, was: AutomationRow | None) ->
         else:
             await keys.cancel(conn, row.shop_id, row.automation_id)
     return row
+
+
+async def _audit(
+    deps: Deps, conn: Connection, by: Actor, action: str, row: AutomationRow, detail: JsonObject
+) -> None:
+    told = {"automation_id": row.automation_id, **detail}
+    await audit(conn, by, action, row.name, told, at=deps.clock())
+
+
+def _action(row: AutomationRow, was: AutomationRow | None) -> str:
+    if was is None:
+        return "automation.add"
+    if row.enabled == was.enabled:
+        return "automation.change"
+    return "automation.enable" if row.enabled else "automation.disable"
+
+
+def _told(row: AutomationRow, was: AutomationRow | None) -> JsonObject:
+    """What the log says of a saved automation: all of a new one, of another what changed."""
+    if was is None:
+        return {"kind": row.kind, "options": dict(row.options), "enabled": row.enabled}
+    options = {name: value for name, value in row.options.items() if was.options.get(name) != value}
+    return {
+        **({"options": options} if options else {}),
+        **({"name": row.name, "was_named": was.name} if row.name != was.name else {}),
+        **({"topics": list(row.topics)} if list(row.topics) != list(was.topics) else {}),
+    }
 
 
 def _options(automation: Automation[Any], row: AutomationRow) -> Any:

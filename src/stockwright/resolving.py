@@ -15,6 +15,7 @@ from stockwright.model import Conflicting, Key
 from stockwright.shopify.client import ShopifyClient
 from stockwright.situations import Loaded, claims_of_others, load
 from stockwright.store import keys, pools, wake
+from stockwright.store.audit import COMMAND_LINE, Actor, audit
 from stockwright.store.pools import PoolRow
 
 
@@ -27,7 +28,7 @@ class Decision:
     by: str
 
 
-async def resolve_pool(deps: Deps, row: PoolRow, decision: Decision) -> str:
+async def resolve_pool(deps: Deps, row: PoolRow, decision: Decision, *, actor: Actor = COMMAND_LINE) -> str:
     """Book a decision and let the stock go on; returns what was done, in words.
 
     Raises:
@@ -52,7 +53,7 @@ async def resolve_pool(deps: Deps, row: PoolRow, decision: Decision) -> str:
     change = _change(view, resolve, policy)
     if not change.step.entries:
         raise Conflicting(change.step.because)
-    await _save(deps, loaded, change)
+    await _save(deps, loaded, change, decision, actor)
     return f"Booked for {row.title}. Its next run reads the levels and corrects them where they differ."
 
 
@@ -109,10 +110,17 @@ def _change(view: PoolView, resolve: Resolve, policy: Policy) -> PoolChange:
     )
 
 
-async def _save(deps: Deps, loaded: Loaded, change: PoolChange) -> None:
+async def _save(deps: Deps, loaded: Loaded, change: PoolChange, decision: Decision, actor: Actor) -> None:
     now = deps.clock()
     try:
         async with deps.database.connection() as conn, conn.transaction():
+            detail = {
+                "pool_id": change.pool_id,
+                "resolution": decision.resolution.value,
+                "stock": decision.stock,
+                "by": decision.by,
+            }
+            await audit(conn, actor, "stock.resolve", change.title, detail, at=now)
             await save_change(conn, loaded.owner, change, run_id=None, at=now)
             await keys.set_wake_at(conn, loaded.key, now)
             await wake.wake_next(conn, loaded.key)
