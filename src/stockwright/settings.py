@@ -136,6 +136,49 @@ class Settings(BaseModel):
         default=7, ge=2, le=365, description="Repeated webhooks are recognised for this long."
     )
 
+    keep_messages_days: int = Field(
+        default=365, ge=30, le=3650, description="Mail that was sent or has failed is kept for this long."
+    )
+    owner_email: str | None = Field(
+        default=None,
+        description="Who is told when an automation fails, for shops that name nobody of their own.",
+    )
+    smtp_host: str | None = Field(
+        default=None,
+        description="Mail server for shops without one of their own. Empty: their mail is held until there is one.",
+    )
+    smtp_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Its port. Empty: 587 for starttls, 465 for tls, 25 for none.",
+    )
+    smtp_security: Literal["none", "starttls", "tls"] = Field(
+        default="starttls",
+        description="How the connection to it is protected; starttls never goes on without.",
+    )
+    smtp_user: str | None = Field(default=None, description="User to sign in as. Empty: no sign-in.")
+    smtp_password: SecretStr | None = Field(default=None, description="The user's password.")
+    smtp_from: str | None = Field(default=None, description="Address that mail comes from.")
+    smtp_from_name: str = Field(default="", description="Name that mail comes from. Empty: the shop's name.")
+    smtp_reply_to: str | None = Field(default=None, description="Address for answers, if another.")
+    smtp_rate_per_minute: int = Field(
+        default=600, ge=1, le=100_000, description="Messages per minute that the server gets at most."
+    )
+    smtp_ehlo_name: str = Field(
+        default="", description="Name that we greet the server with. Empty: this machine's name."
+    )
+    smtp_ca_file: Path | None = Field(
+        default=None, description="Certificates of the authorities to trust. Empty: those of this machine."
+    )
+    smtp_verify: bool = Field(default=True, description="Whether the server's certificate is checked.")
+    smtp_allow_plain: bool = Field(
+        default=False, description="Whether security none may be used beyond this machine."
+    )
+    smtp_timeout_s: float = Field(
+        default=30.0, gt=0, le=300, description="How long the mail server may take for an answer."
+    )
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
