@@ -1,10 +1,11 @@
 """What the steps are given by the composition root, and what they know of a shop besides its products."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from stockwright.ledger.state import Policy
+from stockwright.mailing import Mailing
 from stockwright.model import ShopId, ShopRead
 from stockwright.shopify.client import ShopifyClients
 from stockwright.store import shops
@@ -21,6 +22,7 @@ class Deps:
     clock: Callable[[], datetime]  # aware UTC
     nonce: Callable[[], str]  # fresh and unguessable
     policy: Policy  # what the settings say of shared stock; shops and automations refine it
+    mailing: Mailing = field(default_factory=Mailing)
 
 
 async def refresh_shop(deps: Deps, shop_id: ShopId) -> ShopRead:
