@@ -9,18 +9,22 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from enum import Enum
 
-from stockwright import effects, engine, upkeep
+from stockwright import effects, engine, publishing, upkeep
 from stockwright.deps import Deps
 from stockwright.ledger.state import Policy
+from stockwright.mailing import Mailing, Senders, installation_account
 from stockwright.model import Key
 from stockwright.opening import cipher, utc_now
+from stockwright.sending import send_queue
 from stockwright.settings import Settings
 from stockwright.shopify.client import ShopifyClients
 from stockwright.shopify.errors import ErrorCode, ShopifyError
 from stockwright.shopify.transport import open_http
 from stockwright.store import keys, wake
 from stockwright.store.database import pool
+from stockwright.store.messages import MAIL
 from stockwright.store.shop_rows import ShopRows
 
 _ROUNDS = 6  # reads of one product in one job; a key that needs more gives way to others first
@@ -33,13 +37,26 @@ _SHUT_OUT = frozenset({ErrorCode.UNAUTHORIZED, ErrorCode.SHOP_LOCKED})
 async def open_deps(settings: Settings, dsn: str, *, name: str, pool_size: int) -> AsyncIterator[Deps]:
     """What the steps are given, on a migrated database."""
     sealed = cipher(settings)
-    async with pool(dsn, size=pool_size, name=name) as connections, open_http() as http:
+    account = installation_account(settings)
+    async with (
+        pool(dsn, size=pool_size, name=name) as connections,
+        open_http() as http,
+        Senders() as senders,
+    ):
         yield Deps(
             database=connections,
             clients=ShopifyClients(ShopRows(connections), http, sealed, utc_now, asyncio.sleep),
             clock=utc_now,
             nonce=lambda: secrets.token_hex(16),
             policy=Policy(dead_time_s=settings.dead_time_s, settle_window_s=settings.settle_window_s),
+            mailing=Mailing(
+                account=account,
+                owner_email=settings.owner_email or "",
+                public_url=settings.public_url,
+                open_password=sealed.open,
+                seal_password=sealed.seal,
+                senders=senders,
+            ),
         )
 
 
@@ -51,6 +68,9 @@ async def handle_key(deps: Deps, key: Key) -> None:
 
     A shop that shuts us out is paused, with the reason, instead of failing again and again.
     """
+    if key.automation_id == MAIL:
+        await send_queue(deps, key)
+        return
     try:
         await _take_through(deps, key)
     except ShopifyError as error:
@@ -60,15 +80,27 @@ async def handle_key(deps: Deps, key: Key) -> None:
 
 
 async def _take_through(deps: Deps, key: Key) -> None:
-    for _ in range(_ROUNDS):
-        if not await _round(deps, key):
+    rounds = 0
+    while rounds < _ROUNDS:
+        turn = await one_round(deps, key)
+        if turn is Turn.DONE:
             return
-        await asyncio.sleep(random.uniform(*_PAUSE_S))
+        if turn is Turn.AGAIN:
+            rounds += 1
+            await asyncio.sleep(random.uniform(*_PAUSE_S))
     await _come_back(deps, key)
 
 
-async def _round(deps: Deps, key: Key) -> bool:
-    """One decision and what it leads to; whether the shop must be read again at once."""
+class Turn(Enum):
+    """What a round leaves."""
+
+    DONE = "nothing is to be done now"
+    AGAIN = "the shop must be read again at once"
+    SCAN_GOES_ON = "the next page of a scan; as often as there are pages"
+
+
+async def one_round(deps: Deps, key: Key) -> Turn:
+    """One decision and what it leads to."""
     ran = await engine.run(deps, key)
     again = ran.again
     for correction in ran.corrections:
@@ -82,7 +114,12 @@ async def _round(deps: Deps, key: Key) -> bool:
         )
         performed = await effects.correct(deps, sending)
         again = again or performed.again
-    return again
+    if ran.placing:
+        assert ran.run_id is not None, "what is published belongs to a run"
+        again = await publishing.place(deps, key, ran.run_id, ran.placing) or again
+    if ran.scan_goes_on:
+        return Turn.SCAN_GOES_ON
+    return Turn.AGAIN if again else Turn.DONE
 
 
 async def _come_back(deps: Deps, key: Key) -> None:

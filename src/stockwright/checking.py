@@ -1,22 +1,23 @@
 """Is a shop well: token, scopes, webhooks, clocks, stocks. Findings with what to do, for `shop check` and `doctor`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+from stockwright.automations import KINDS, kind_named
+from stockwright.automations.contract import STOCK_SCOPES, missing_scopes
 from stockwright.deps import Deps
 from stockwright.model import StockwrightError
 from stockwright.shopify.catalogue import ShopAnswer
 from stockwright.shopify.errors import ShopifyError
-from stockwright.shopify.subscriptions import webhook_uri
+from stockwright.shopify.subscriptions import TOPIC_PREFIX, WebhookSubscription, enum_topic, webhook_uri
 from stockwright.shopify.transport import NotSent, Unanswered, open_http, post
-from stockwright.store import arrivals, pools, webhook_subscriptions
+from stockwright.store import arrivals, automations, pools, webhook_subscriptions
 from stockwright.store.shops import Shop
 from stockwright.upkeep import checked_public_url, public_url_of
 
-NEEDED_SCOPES = ("read_inventory", "write_inventory", "read_locations", "read_products")
 WANTED_SCOPE = "read_orders"
 _QUIET = timedelta(days=1)
 _SKEW_LIMIT_S = 5.0
@@ -55,13 +56,13 @@ async def check_shop(deps: Deps, shop: Shop, *, public_url: str | None) -> list[
     try:
         client = await deps.clients.for_shop(shop.shop_id)
         answer = await client.read_shop()
-        at_shop = {one.topic: one.uri for one in await client.webhook_subscriptions()}
+        at_shop = await client.webhook_subscriptions()
     except ShopifyError as error:
         return [*findings, Finding(verdict=Verdict.FAIL, about="connection", found=str(error))]
     findings.append(_connection(answer))
     findings.append(await _clock(deps, shop))
-    findings.append(scopes_finding(answer.scopes))
-    findings.append(await _webhooks(deps, shop, public_url, set(at_shop.values())))
+    findings.append(scopes_finding(answer.scopes, await _kinds_at_work(deps, shop)))
+    findings.append(await _webhooks(deps, shop, public_url, at_shop))
     findings.append(await _last_webhook(deps, shop))
     findings.append(await _stocks(deps, shop))
     return findings
@@ -84,18 +85,29 @@ def _connection(answer: ShopAnswer) -> Finding:
     return Finding(verdict=Verdict.OK, about="connection", found=found)
 
 
-def scopes_finding(granted: Sequence[str]) -> Finding:
-    """Whether the granted scopes suffice; write_x grants read_x too."""
-    held = {*granted, *(scope.replace("write_", "read_", 1) for scope in granted)}
-    missing = [scope for scope in NEEDED_SCOPES if scope not in held]
-    if missing:
+def scopes_finding(granted: Sequence[str], kinds: Iterable[str] = ()) -> Finding:
+    """Whether the granted scopes suffice for shared stock, and for these kinds of automation."""
+    lacking = {
+        **dict.fromkeys(missing_scopes(granted, STOCK_SCOPES), "shared stock"),
+        **{scope: kind for kind in kinds for scope in missing_scopes(granted, kind_named(kind).scopes)},
+    }
+    if lacking:
         return Finding(
             verdict=Verdict.FAIL,
             about="scopes",
-            found=f"missing: {', '.join(missing)}",
+            found="missing: " + ", ".join(f"{scope} (for {use})" for scope, use in lacking.items()),
             advice="Grant them in the app's configuration and install the new version.",
         )
-    if WANTED_SCOPE not in held:
+    unused = missing_scopes(granted, (scope for kind in KINDS.values() for scope in kind.scopes))
+    if unused:
+        names = ", ".join(dict.fromkeys(unused))
+        return Finding(
+            verdict=Verdict.WARN,
+            about="scopes",
+            found=f"sufficient for what is installed; {names} not granted",
+            advice="Publishing products to sales channels needs them.",
+        )
+    if missing_scopes(granted, (WANTED_SCOPE,)):
         return Finding(
             verdict=Verdict.WARN,
             about="scopes",
@@ -126,9 +138,18 @@ async def _clock(deps: Deps, shop: Shop) -> Finding:
     )
 
 
-async def _webhooks(deps: Deps, shop: Shop, public_url: str | None, uris: set[str]) -> Finding:
+async def _kinds_at_work(deps: Deps, shop: Shop) -> list[str]:
+    async with deps.database.connection() as conn:
+        rows = await automations.list_all(conn, shop.shop_id)
+    return sorted({row.kind for row in rows if row.enabled})
+
+
+async def _webhooks(
+    deps: Deps, shop: Shop, public_url: str | None, at_shop: Sequence[WebhookSubscription]
+) -> Finding:
     async with deps.database.connection() as conn:
         rows = await webhook_subscriptions.of_shop(conn, shop.shop_id)
+        listened_to = await automations.topics_of_shop(conn, shop.shop_id)
     try:
         known = public_url or public_url_of([row.uri for row in rows])
         address = webhook_uri(checked_public_url(shop, known))
@@ -137,11 +158,15 @@ async def _webhooks(deps: Deps, shop: Shop, public_url: str | None, uris: set[st
     problems = [f"{row.topic}: {row.problem}" for row in rows if row.problem]
     if problems:
         return Finding(verdict=Verdict.FAIL, about="webhooks", found="; ".join(problems))
-    if not rows or address not in uris:
+    sent = {one.topic for one in at_shop if one.uri == address}
+    wanted = [topic for topic in listened_to if topic.startswith(TOPIC_PREFIX)]
+    lacking = [topic.removeprefix(TOPIC_PREFIX) for topic in wanted if enum_topic(topic) not in sent]
+    if not rows or not sent or lacking:
+        what = f" {', '.join(lacking)}" if sent and lacking else ""
         return Finding(
             verdict=Verdict.FAIL,
             about="webhooks",
-            found=f"the shop does not send to {address}",
+            found=f"the shop does not send{what} to {address}",
             advice=f"Run: stockwright shop subscribe {shop.domain}",
         )
     topics = ", ".join(row.topic.removeprefix("shopify/") for row in rows)

@@ -1,6 +1,6 @@
 """What the steps are given by the composition root, and what they know of a shop besides its products."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -26,12 +26,18 @@ class Deps:
 
 
 async def refresh_shop(deps: Deps, shop_id: ShopId) -> ShopRead:
-    """Read name, time zone, locations and scopes of a shop again, and store them."""
+    """Read name, time zone, locations, sales channels and scopes of a shop again, and store them."""
     client = await deps.clients.for_shop(shop_id)
     seen = await client.read_shop()
+    channels = await client.list_channels() if _may_read_channels(seen.scopes) else ()
+    read = replace(seen.shop, channels=channels)
     async with deps.database.connection() as conn:
-        await shops.save_shop_read(conn, shop_id, seen.shop, scopes=seen.scopes, read_at=deps.clock())
-    return seen.shop
+        await shops.save_shop_read(conn, shop_id, read, scopes=seen.scopes, read_at=deps.clock())
+    return read
+
+
+def _may_read_channels(scopes: Sequence[str]) -> bool:
+    return any(scope in scopes for scope in ("read_publications", "write_publications"))
 
 
 def shop_as_read(shop: Shop) -> ShopRead:
@@ -41,6 +47,7 @@ def shop_as_read(shop: Shop) -> ShopRead:
         timezone=shop.timezone,
         locations=shop.locations,
         default_location_id=shop.default_location_id,
+        channels=shop.channels,
     )
 
 

@@ -9,7 +9,17 @@ from datetime import datetime
 
 from stockwright import scanning
 from stockwright.automations import recording
-from stockwright.automations.contract import Correct, Emit, Facts, NoRead, Plan, ReadProduct, Scan
+from stockwright.automations.contract import (
+    Correct,
+    Emit,
+    Facts,
+    NoRead,
+    Place,
+    Plan,
+    ReadProduct,
+    RestockMail,
+    Scan,
+)
 from stockwright.automations.places import NameNotFound
 from stockwright.bookkeeping import save_change
 from stockwright.deps import Deps, refresh_shop
@@ -20,15 +30,18 @@ from stockwright.model import (
     JsonObject,
     Key,
     PoolId,
-    ProductGid,
     RunId,
     StockwrightError,
 )
+from stockwright.remembering import save_step, wake_mail
+from stockwright.restock_mail import queue_mail
 from stockwright.shopify.budget import Priority
 from stockwright.shopify.client import ShopifyClient
 from stockwright.shopify.errors import ShopifyError
 from stockwright.situations import (
     Loaded,
+    Placing,
+    add_placing,
     claims_of_others,
     emit,
     load,
@@ -61,7 +74,9 @@ class Ran:
 
     run_id: RunId | None = None
     corrections: tuple[Correction, ...] = ()
+    placing: tuple[Placing, ...] = ()
     again: bool = False  # the shop must be read again at once
+    scan_goes_on: bool = False  # after what is to be sent; however often that is
 
 
 async def run(deps: Deps, key: Key) -> Ran:
@@ -88,8 +103,9 @@ async def _run(deps: Deps, key: Key) -> Ran:
     try:
         need = loaded.automation.needs(loaded.situation)
         if isinstance(need, Scan):
-            await scanning.scan(deps, loaded, need)
-            return Ran()
+            scanned = await scanning.scan(deps, loaded, need)
+            goes_on = bool(scanned.placing)
+            return Ran(run_id=scanned.run_id, placing=scanned.placing, scan_goes_on=goes_on)
         return await _decide_one(deps, loaded, need)
     except NameNotFound as error:
         return await _report_names(deps, loaded, error)
@@ -103,27 +119,33 @@ async def _decide_one(deps: Deps, loaded: Loaded, need: NoRead | ReadProduct) ->
     facts, requests = Facts(), 0
     if isinstance(need, ReadProduct):
         client = await deps.clients.for_shop(loaded.key.shop_id)
-        facts = await _gather(deps, client, loaded, need.product_id)
+        facts = await _gather(deps, client, loaded, need)
         requests = client.requests
     plan = loaded.automation.decide(loaded.situation, facts)
-    if not loaded.situation.events and not plan.changes and not plan.error:
-        return await _rest(deps, loaded)
+    if not loaded.situation.events and not _does_anything(plan):
+        return await _rest(deps, loaded, plan)
     return await _save(deps, loaded, facts, plan, requests)
 
 
-async def _rest(deps: Deps, loaded: Loaded) -> Ran:
+def _does_anything(plan: Plan) -> bool:
+    return bool(plan.changes or plan.remember or plan.effects or plan.error)
+
+
+async def _rest(deps: Deps, loaded: Loaded, plan: Plan) -> Ran:
     """A wake-up that found nothing to do leaves no run."""
     async with deps.database.connection() as conn, conn.transaction():
-        await settle_key(conn, loaded, None, _wake_at(loaded, Plan(because="")))
+        await settle_key(conn, loaded, None, _wake_at(loaded, plan))
     return Ran()
 
 
 # --- facts ----------------------------------------------------------------------------------------------
 
 
-async def _gather(deps: Deps, client: ShopifyClient, loaded: Loaded, product_id: ProductGid) -> Facts:
+async def _gather(deps: Deps, client: ShopifyClient, loaded: Loaded, need: ReadProduct) -> Facts:
     moves = await order_moves(client, loaded)
-    product = await client.read_product(product_id, item_ids=loaded.item_ids, priority=Priority.EVENT)
+    product = await client.read_product(
+        need.product_id, item_ids=loaded.item_ids, priority=Priority.EVENT, channels=need.channels
+    )
     if moves is not None and moves != await order_moves(client, loaded):
         moves = None  # an order came in between: this read proves nothing, the next one may
     if product is None:
@@ -161,12 +183,24 @@ async def _save(deps: Deps, loaded: Loaded, facts: Facts, plan: Plan, requests: 
             await runs.orphan_corrections(conn, loaded.key, now, "the worker stopped before the answer came")
         for change in sorted(plan.changes, key=lambda change: change.pool_id):
             await save_change(conn, loaded.owner, change, run_id=run_id, at=now)
+        unmailed = await _save_memory(conn, loaded, plan, run_id, now)
         if facts.product is not None:
             await remember_items(conn, loaded, facts.product, now)
         await runs.save(conn, _run_row(deps, loaded, facts, plan, run_id, requests))
-        corrections = await _add_effects(conn, loaded, plan, run_id, now)
+        corrections, placing = await _add_effects(conn, loaded, plan, run_id, now)
+        if unmailed:
+            await wake_mail(conn, loaded.owner, now)
         await settle_key(conn, loaded, run_id, _wake_at(loaded, plan))
-    return Ran(run_id=run_id, corrections=corrections, again=plan.again)
+    return Ran(run_id=run_id, corrections=corrections, placing=placing, again=plan.again)
+
+
+async def _save_memory(conn: Connection, loaded: Loaded, plan: Plan, run_id: RunId, at: datetime) -> bool:
+    """Store what was seen of the product; whether something that was confirmed waits for its mail."""
+    if any(memory.wave is not None for memory in loaded.situation.memories):
+        reason = "the worker stopped before the answer came"
+        await runs.orphan_placements(conn, loaded.key, at, reason)
+    steps = [await save_step(conn, loaded.owner, step, run_id=run_id, at=at) for step in plan.remember]
+    return any(steps)
 
 
 def _wake_at(loaded: Loaded, plan: Plan) -> datetime | None:
@@ -208,13 +242,29 @@ def plan_to_json(plan: Plan) -> JsonObject:
         ],
         "again": plan.again,
         "wake_at": plan.wake_at.isoformat() if plan.wake_at else None,
+        **_restocks_to_json(plan),
     }
+
+
+def _restocks_to_json(plan: Plan) -> JsonObject:
+    placing = [
+        {
+            "product_id": effect.product_id,
+            "wave_id": effect.wave.wave_id,
+            "action": effect.wave.action.value,
+            "channels": [channel.name for channel in effect.wave.sent],
+        }
+        for effect in plan.effects
+        if isinstance(effect, Place)
+    ]
+    mails = [effect.key for effect in plan.effects if isinstance(effect, RestockMail)]
+    return {**({"placing": placing} if placing else {}), **({"mails": mails} if mails else {})}
 
 
 async def _add_effects(
     conn: Connection, loaded: Loaded, plan: Plan, run_id: RunId, now: datetime
-) -> tuple[Correction, ...]:
-    corrections = []
+) -> tuple[tuple[Correction, ...], tuple[Placing, ...]]:
+    corrections, placing = [], []
     for effect in plan.effects:
         effect_id = EffectId(new_id("eff", now))
         match effect:
@@ -232,8 +282,13 @@ async def _add_effects(
                     created_at=now,
                     finished_at=now,
                 )
+            case Place():
+                placing.append(await add_placing(conn, loaded, effect, run_id, now))
+                continue
+            case RestockMail():
+                row = await queue_mail(conn, loaded, effect, run_id, effect_id, now)
         await runs.add_effect(conn, loaded.key, run_id, row)
-    return tuple(corrections)
+    return tuple(corrections), tuple(placing)
 
 
 def _correction_row(
@@ -285,10 +340,7 @@ async def _report_names(deps: Deps, loaded: Loaded, error: NameNotFound) -> Ran:
     shop = await refresh_shop(deps, loaded.key.shop_id)
     if shop != loaded.situation.shop:
         return Ran(again=True)
-    detail: JsonObject = {
-        "message": str(error),
-        "available_location_names": sorted(location.name for location in shop.locations),
-    }
+    detail: JsonObject = {"message": str(error), **error.detail}
     async with deps.database.connection() as conn, conn.transaction():
         await _save_run(
             conn, deps, loaded, because="The options name what the shop does not have.", error=detail

@@ -139,6 +139,12 @@ def effect_text(effect: EffectRow) -> str:
     if effect.kind == "correct":
         rows = ", ".join(f"{row['level']} {row['from']} -> {row['to']}" for row in effect.payload["rows"])
         return f"correct {rows}"
+    if effect.kind in ("publish", "unpublish"):
+        names = ", ".join(channel["name"] for channel in effect.payload["channels"])
+        done = "publish to" if effect.kind == "publish" else "take off"
+        return f"{done} {names}: {effect.payload['title']} ({effect.payload['quantity']} available)"
+    if effect.kind == "mail":
+        return f"mail to {effect.payload['to']} about {', '.join(effect.payload['products'][:5])}"
     if effect.kind == "emit":
         return f"emit {effect.payload.get('topic')}"
     return effect.kind

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from stockwright.automations import kind_named
-from stockwright.automations.contract import Automation
+from stockwright.automations.channels import channels_named
+from stockwright.automations.contract import Automation, missing_scopes
 from stockwright.automations.options import read_options
 from stockwright.automations.places import NameNotFound, check_locations
 from stockwright.deps import Deps, refresh_shop
@@ -34,7 +35,7 @@ from stockwright.model import (
     parse_subscription,
 )
 from stockwright.shopify.client import ShopifyClient
-from stockwright.store import automations, inbox, keys
+from stockwright.store import automations, inbox, keys, shops
 from stockwright.store.audit import COMMAND_LINE, Actor, audit
 from stockwright.store.automations import AutomationRow
 from stockwright.store.database import Connection
@@ -276,16 +277,34 @@ async def _check(deps: Deps, row: AutomationRow, automation: Automation[Any], op
     shop = await refresh_shop(deps, row.shop_id)
     client = await deps.clients.for_shop(row.shop_id)
     names = automation.names(options)
+    await _check_scopes(deps, row, automation)
     try:
         check_locations(shop, names.locations)
     except NameNotFound as error:
         raise _faulty("options.location_names", str(error)) from error
+    try:
+        channels_named(shop, names.sales_channels)
+    except NameNotFound as error:
+        raise _faulty("options.sales_channel_names", str(error)) from error
     if names.product_types:
         _check_types(names.product_types, await client.list_product_types())
     if automation.shares_stock and row.enabled:
         async with deps.database.connection() as conn:
             others = await automations.list_all(conn, row.shop_id)
         await _check_overlap(client, shop, row, others)
+
+
+async def _check_scopes(deps: Deps, row: AutomationRow, automation: Automation[Any]) -> None:
+    """The app may do what the kind does; as read a moment ago."""
+    async with deps.database.connection() as conn:
+        shop = await shops.get(conn, row.shop_id)
+    missing = missing_scopes(shop.scopes if shop else (), automation.scopes)
+    if shop is not None and missing:
+        raise Conflicting(
+            f"{row.name!r} needs the access scopes {', '.join(missing)}, which {shop.domain} has not granted. "
+            "Grant them in the app's configuration, install the new version, then run: "
+            f"stockwright shop check {shop.domain}"
+        )
 
 
 def _check_types(names: Iterable[str], existing: Sequence[str]) -> None:

@@ -1,15 +1,26 @@
-"""What an automation would do now, correction by correction, with nothing written anywhere."""
+"""What an automation would do now, effect by effect, with nothing written anywhere."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from stockwright.automations import kind_named
-from stockwright.automations.contract import Facts, Plan, Situation
+from stockwright.automations.contract import Facts, Place, Plan, Situation
 from stockwright.automations.options import read_options
 from stockwright.bookkeeping import Owner, load_pools
 from stockwright.deps import Deps, refresh_shop, shop_policy
-from stockwright.model import PRODUCT_CHECK, Event, EventId, Json, Key, ProductRead, Source, StockwrightError
+from stockwright.model import (
+    PRODUCT_CHECK,
+    USER_TRIGGER,
+    Event,
+    EventId,
+    Json,
+    Key,
+    ProductRead,
+    Source,
+    StockwrightError,
+)
+from stockwright.remembering import load_memories
 from stockwright.shopify.budget import Priority
 from stockwright.shopify.products import SkippedProduct
 from stockwright.situations import Loaded, claims_of_others
@@ -26,9 +37,10 @@ class Previewed:
     because: str
     corrections: tuple[Json, ...]  # {"level", "from", "to"}
     error: Json
+    publishing: tuple[Json, ...] = ()  # {"action": publish | unpublish, "channels", "available"}
 
 
-async def preview(deps: Deps, row: AutomationRow) -> AsyncIterator[Previewed]:
+async def preview(deps: Deps, row: AutomationRow) -> AsyncGenerator[Previewed, None]:
     """Each product in scope with what would be done to it now.
 
     Raises:
@@ -40,7 +52,10 @@ async def preview(deps: Deps, row: AutomationRow) -> AsyncIterator[Previewed]:
     after = None
     while True:
         page = await client.scan_products(
-            loaded.automation.search(loaded.situation.options), after=after, priority=Priority.SCAN
+            loaded.automation.search(loaded.situation.options),
+            after=after,
+            priority=Priority.SCAN,
+            channels=_channels(loaded),
         )
         for product in page.products:
             yield await _preview_one(deps, loaded, product)
@@ -49,6 +64,11 @@ async def preview(deps: Deps, row: AutomationRow) -> AsyncIterator[Previewed]:
         after = page.after
         if after is None:
             return
+
+
+def _channels(loaded: Loaded) -> int:
+    """How many channels to ask of each product: all of the shop, for a kind that publishes."""
+    return max(1, len(loaded.situation.shop.channels)) if loaded.automation.watches_restocks else 0
 
 
 def _unread(missed: SkippedProduct) -> Previewed:
@@ -92,10 +112,17 @@ async def _preview_one(deps: Deps, loaded: Loaded, product: ProductRead) -> Prev
     async with deps.database.connection() as conn:
         pools = await load_pools(conn, owner, [product.id])
         claims = await claims_of_others(conn, loaded, [product])
+        memories = await load_memories(conn, owner, [product.id])
     check = Event(
-        event_id=EventId("preview"), topic=PRODUCT_CHECK, payload={}, source=Source.PERSON, received_at=now
+        event_id=EventId("preview"),
+        topic=PRODUCT_CHECK,
+        payload={"asked_by": USER_TRIGGER},
+        source=Source.PERSON,
+        received_at=now,
     )
-    situation = replace(loaded.situation, subject=product.id, events=(check,), pools=pools, now=now)
+    situation = replace(
+        loaded.situation, subject=product.id, events=(check,), pools=pools, memories=memories, now=now
+    )
     plan = loaded.automation.decide(situation, Facts(product=product, claims=claims))
     return Previewed(
         product_id=product.id,
@@ -103,7 +130,20 @@ async def _preview_one(deps: Deps, loaded: Loaded, product: ProductRead) -> Prev
         because=plan.because,
         corrections=tuple(_corrections(plan)),
         error=plan.error,
+        publishing=tuple(_publishing(plan)),
     )
+
+
+def _publishing(plan: Plan) -> list[Json]:
+    return [
+        {
+            "action": effect.wave.action.value,
+            "channels": [channel.name for channel in effect.wave.sent],
+            "available": effect.wave.quantity,
+        }
+        for effect in plan.effects
+        if isinstance(effect, Place)
+    ]
 
 
 def _corrections(plan: Plan) -> list[Json]:

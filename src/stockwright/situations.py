@@ -9,14 +9,17 @@ from datetime import datetime
 from typing import Any
 
 from stockwright.automations import kind_named
-from stockwright.automations.contract import Automation, Claim, Emit, PoolView, Situation
+from stockwright.automations.contract import Automation, Claim, Emit, Place, PoolView, Situation
 from stockwright.automations.options import read_options
+from stockwright.automations.restock import Memory
 from stockwright.bookkeeping import Owner, load_pools
 from stockwright.deps import Deps, shop_as_read, shop_policy
 from stockwright.ledger.state import MemberId
 from stockwright.model import (
     PRODUCT_CHECK,
+    STAFF_MAIL,
     WHOLE_SHOP,
+    EffectId,
     EventId,
     ItemGid,
     JsonObject,
@@ -27,12 +30,13 @@ from stockwright.model import (
     RunId,
     Source,
 )
+from stockwright.remembering import load_memories, load_unmailed
 from stockwright.store import automations, inbox, items, keys, pools, runs, shops, wake
 from stockwright.store.automations import AutomationRow
 from stockwright.store.database import Connection
 from stockwright.store.ids import new_id
 from stockwright.store.items import ItemRow
-from stockwright.store.runs import RunRow
+from stockwright.store.runs import EffectRow, RunRow
 from stockwright.store.shops import Shop
 
 
@@ -62,9 +66,17 @@ class Loaded:
         """The same at a later moment: just before a read, so that waits are counted from it."""
         return replace(self, situation=replace(self.situation, now=now))
 
-    def with_pools(self, views: Sequence[PoolView]) -> "Loaded":
-        """The same with these pools: a scan looks at other products on each page."""
-        return replace(self, situation=replace(self.situation, pools=tuple(views)))
+    def answering(self, event_ids: Sequence[str]) -> "Loaded":
+        """The same, answering only those of its events; none given = all of them."""
+        if not event_ids:
+            return self
+        events = tuple(event for event in self.situation.events if event.event_id in event_ids)
+        return replace(self, situation=replace(self.situation, events=events))
+
+    def with_known(self, *, pools: Sequence[PoolView], memories: Sequence[Memory]) -> "Loaded":
+        """The same with these pools and memories: a scan looks at other products on each page."""
+        known = replace(self.situation, pools=tuple(pools), memories=tuple(memories))
+        return replace(self, situation=known)
 
 
 async def load(deps: Deps, key: Key) -> Loaded | None:
@@ -106,8 +118,11 @@ async def _loaded(
 ) -> Loaded:
     automation = kind_named(row.kind)
     owner = Owner(shop_id=key.shop_id, automation_id=key.automation_id)
-    of_product = key.subject != WHOLE_SHOP
+    of_product = key.subject not in (WHOLE_SHOP, STAFF_MAIL)
+    watches = automation.watches_restocks
     views = await load_pools(conn, owner, [key.subject]) if of_product else ()
+    memories = await load_memories(conn, owner, [key.subject]) if of_product and watches else ()
+    unmailed = await load_unmailed(conn, owner, now) if key.subject == STAFF_MAIL else ()
     known = await items.of_product(conn, key.shop_id, key.subject) if of_product else []
     events = await keys.pending(conn, key, now)
     situation = Situation(
@@ -120,6 +135,8 @@ async def _loaded(
         pools=views,
         now=now,
         nonce=deps.nonce(),
+        memories=memories,
+        unmailed=unmailed,
     )
     return Loaded(
         key=key,
@@ -135,7 +152,9 @@ async def _loaded(
 async def claims_of_others(
     conn: Connection, loaded: Loaded, products: Iterable[ProductRead]
 ) -> tuple[Claim, ...]:
-    """Levels of these products that pools of other automations hold."""
+    """Levels of these products that pools of other automations hold; of interest only to kinds with pools."""
+    if not loaded.automation.shares_stock:
+        return ()
     item_ids = sorted({variant.item_id for product in products for variant in product.variants})
     rows = await pools.claims(conn, loaded.key.shop_id, item_ids)
     return tuple(
@@ -184,6 +203,33 @@ async def settle_key(
     if wake_at is not None:
         await keys.set_wake_at(conn, loaded.key, wake_at)
     await wake.wake_next(conn, loaded.key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placing:
+    """A stored effect that sends what the open wave of a product asks for."""
+
+    effect_id: EffectId
+    product_id: ProductGid
+    wave_id: str
+
+
+async def add_placing(
+    conn: Connection, loaded: Loaded, effect: Place, run_id: RunId, at: datetime
+) -> Placing:
+    """Store the effect that publishes a product, or takes it down."""
+    wave = effect.wave
+    payload = {
+        "product_id": effect.product_id,
+        "title": wave.title,
+        "wave_id": wave.wave_id,
+        "quantity": wave.quantity,
+        "channels": [{"id": one.id, "name": one.name} for one in wave.sent],
+    }
+    effect_id = EffectId(new_id("eff", at))
+    row = EffectRow(effect_id=effect_id, kind=wave.action.value, payload=payload, created_at=at)
+    await runs.add_effect(conn, loaded.key, run_id, row)
+    return Placing(effect_id=effect_id, product_id=effect.product_id, wave_id=wave.wave_id)
 
 
 async def emit(conn: Connection, loaded: Loaded, effect: Emit, at: datetime) -> EventId:

@@ -17,7 +17,8 @@ import httpx2
 from cryptography.fernet import Fernet
 
 from shopify_emulator import EmulatorTransport, ManualClock, Shop
-from stockwright import effects, engine, installing, upkeep
+from stockwright import installing, upkeep
+from stockwright.app import Turn, one_round
 from stockwright.deps import Deps, refresh_shop
 from stockwright.encryption import Cipher
 from stockwright.inbox import Inbox, Limits, Received, Rejection, Sender, read_webhook, sender_domain
@@ -335,9 +336,12 @@ async def _register_worker(conn: Any) -> int:
 async def handle_key(deps: Deps, key: Key) -> None:
     """What the composition root does with a key, without its pauses between rounds."""
     try:
-        for _ in range(ROUNDS):
-            if not await one_round(deps, key):
+        rounds = 0
+        while rounds < ROUNDS:
+            turn = await one_round(deps, key)
+            if turn is Turn.DONE:
                 return
+            rounds += turn is Turn.AGAIN
         async with deps.database.connection() as conn, conn.transaction():
             await keys.set_wake_at(conn, key, deps.clock() + timedelta(seconds=1))
             await wake.wake_next(conn, key)
@@ -345,24 +349,6 @@ async def handle_key(deps: Deps, key: Key) -> None:
         if error.code not in (ErrorCode.UNAUTHORIZED, ErrorCode.SHOP_LOCKED):
             raise
         await upkeep.pause_shop(deps, key.shop_id, reason=str(error))
-
-
-async def one_round(deps: Deps, key: Key) -> bool:
-    """One decision and its corrections; whether the shop must be read again at once."""
-    ran = await engine.run(deps, key)
-    again = ran.again
-    for correction in ran.corrections:
-        assert ran.run_id is not None
-        sending = effects.Sending(
-            key=key,
-            run_id=ran.run_id,
-            effect_id=correction.effect_id,
-            pool_id=correction.pool_id,
-            intent_key=correction.key,
-        )
-        performed = await effects.correct(deps, sending)
-        again = again or performed.again
-    return again
 
 
 # --- opening one --------------------------------------------------------------------------------------------

@@ -3,18 +3,28 @@
 The engine gathers what `needs` asks for and stores what `decide` returns; effects are performed later.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from stockwright.automations.restock import Memory, Wave
 from stockwright.ledger.state import MemberId, Next, Policy, PoolState, Step
 from stockwright.model import Event, JsonObject, PoolId, ProductGid, ProductRead, ShopRead
 
 O = TypeVar("O", bound=BaseModel)  # noqa: E741 - the one letter of options
 O_contra = TypeVar("O_contra", bound=BaseModel, contravariant=True)
+
+STOCK_SCOPES = ("read_inventory", "write_inventory", "read_locations", "read_products")
+
+
+def missing_scopes(granted: Iterable[str], needed: Iterable[str]) -> tuple[str, ...]:
+    """The needed scopes that were not granted; write_x grants read_x too."""
+    held = set(granted)
+    held |= {scope.replace("write_", "read_", 1) for scope in held}
+    return tuple(scope for scope in needed if scope not in held)
 
 
 # --- what an automation is told -------------------------------------------------------------------
@@ -42,11 +52,25 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unmailed:
+    """A confirmed return to stock that no mail has told of."""
+
+    wave_id: str
+    product_id: ProductGid
+    title: str
+    quantity: int  # available when it was published
+    channels: tuple[str, ...]  # names of those that Shopify confirmed
+    refused: tuple[str, ...]  # "channel: why", of those that did not take it
+    confirmed_at: datetime
+    held: bool  # the scan that found it still goes on
+
+
+@dataclass(frozen=True, kw_only=True)
 class Situation(Generic[O]):
     """Everything known before the shop is read."""
 
     name: str  # of the automation, for messages
-    subject: str  # a product gid, or "*"
+    subject: str  # a product gid, "*", or "staff-mail"
     events: tuple[Event, ...]
     options: O
     shop: ShopRead
@@ -54,6 +78,13 @@ class Situation(Generic[O]):
     pools: tuple[PoolView, ...]
     now: datetime
     nonce: str  # random: ids and keys that the decision needs are derived from it
+    memories: tuple[Memory, ...] = ()  # of kinds that watch restocks
+    unmailed: tuple[Unmailed, ...] = ()  # of the subject "staff-mail"
+
+    def memory_of(self, product_id: ProductGid) -> Memory:
+        """What is remembered of a product; nothing yet when it was never looked at."""
+        found = (memory for memory in self.memories if memory.product_id == product_id)
+        return next(found, Memory(product_id=product_id))
 
 
 # --- what it may ask for ----------------------------------------------------------------------------
@@ -66,16 +97,18 @@ class NoRead:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadProduct:
-    """One product with all variants and levels."""
+    """One product with all variants and levels, and with `channels`, their number, where it is published."""
 
     product_id: ProductGid
+    channels: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """All products that match one of these searches, page by page."""
+    """All products that match one of these searches, page by page; `channels` as for a product."""
 
     searches: tuple[str, ...]
+    channels: int = 0
 
 
 Need = NoRead | ReadProduct | Scan
@@ -127,7 +160,34 @@ class Emit:
     payload: JsonObject
 
 
-Effect = Correct | Emit
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Send what the open wave of a product asks for."""
+
+    product_id: ProductGid
+    wave: Wave
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestockMail:
+    """Tell staff of products that were published: one mail, stored under its key."""
+
+    key: str
+    to: str
+    products: tuple[Unmailed, ...]
+
+
+Effect = Correct | Emit | Place | RestockMail
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remember:
+    """A product's memory as it is to be stored, with the waves that the step touched; None = forget it."""
+
+    product_id: ProductGid
+    was_version: int
+    memory: Memory | None
+    waves: tuple[Wave, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +196,7 @@ class Plan:
 
     because: str
     changes: tuple[PoolChange, ...] = ()
+    remember: tuple[Remember, ...] = ()
     effects: tuple[Effect, ...] = ()
     error: JsonObject | None = None  # {"message": ..., details}: reported to the owner, not retried
     wake_at: datetime | None = None
@@ -158,6 +219,7 @@ class PagePlan:
     """What one page of a scan leads to."""
 
     changes: tuple[PoolChange, ...] = ()
+    remember: tuple[Remember, ...] = ()
     effects: tuple[Effect, ...] = ()
     wake: tuple[ProductGid, ...] = ()  # products to be looked at one by one
     unequal: tuple[Unequal, ...] = ()
@@ -165,6 +227,7 @@ class PagePlan:
     adopted: int = 0
     in_step: int = 0
     sent_on: int = 0  # products sent to the custom event, to be adopted there
+    counts: Mapping[str, int] = field(default_factory=dict)  # what the kind counts besides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +244,9 @@ class Tally:
     unequal: tuple[Unequal, ...] = ()  # the first of them
     unread_count: int = 0
     unread: tuple[JsonObject, ...] = ()  # products that could not be read whole: {product_id, title, reason}
+    counts: Mapping[str, int] = field(default_factory=dict)  # what the kind counts besides
+    refused_count: int = 0
+    refused: tuple[JsonObject, ...] = ()  # products that a channel refused: {product_id, title, channels}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +256,7 @@ class Names:
     locations: tuple[str, ...] = ()
     product_types: tuple[str, ...] = ()
     product_tags: tuple[str, ...] = ()
+    sales_channels: tuple[str, ...] = ()
 
 
 class Automation(Protocol[O]):
@@ -200,7 +267,9 @@ class Automation(Protocol[O]):
     summary: str
     options: type[O]
     topics: tuple[str, ...]  # listened to unless the owner changes them
+    scopes: tuple[str, ...]  # of the Admin API, without which it cannot work
     shares_stock: bool  # keeps pools: two of these must not cover one level
+    watches_restocks: bool  # remembers each product's stock between two looks
 
     def names(self, options: O) -> Names: ...
 

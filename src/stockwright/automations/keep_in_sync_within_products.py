@@ -9,7 +9,17 @@ from typing import Literal
 from pydantic import Field
 
 from stockwright.automations import places, shared_stock, stock_scan
-from stockwright.automations.contract import Claim, Facts, Names, Need, PagePlan, Plan, Situation, Tally
+from stockwright.automations.contract import (
+    STOCK_SCOPES,
+    Claim,
+    Facts,
+    Names,
+    Need,
+    PagePlan,
+    Plan,
+    Situation,
+    Tally,
+)
 from stockwright.automations.options import NameList, SharedStockOptions
 from stockwright.model import INVENTORY_UPDATE, ProductRead, ShopRead
 
@@ -48,7 +58,9 @@ class KeepInSyncWithinProducts:
     summary = "A change of one variant's stock is carried to all other variants of its product, at once."
     options: type[Options] = Options
     topics: tuple[str, ...] = (INVENTORY_UPDATE,)
+    scopes: tuple[str, ...] = STOCK_SCOPES
     shares_stock = True
+    watches_restocks = False
 
     def names(self, options: Options) -> Names:
         """The names that must exist in the shop."""

@@ -10,13 +10,17 @@ from typing import Literal
 from stockwright.automations.contract import Claim
 from stockwright.automations.options import SharedStockOptions
 from stockwright.ledger.state import MemberId, Policy, Seen
-from stockwright.model import ProductRead, ShopRead, StockwrightError, VariantRead
+from stockwright.model import JsonObject, ProductRead, ShopRead, StockwrightError, VariantRead
 
 ALL_AS_ONE = "*"
 
 
 class NameNotFound(StockwrightError):
-    """Options name something that the shop does not have; the message lists what exists."""
+    """Options name something that the shop does not have; the message lists what exists, and so does `detail`."""
+
+    def __init__(self, message: str, *, detail: JsonObject | None = None) -> None:
+        super().__init__(message)
+        self.detail = detail or {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +87,8 @@ def default_place(shop: ShopRead) -> tuple[Place, ...]:
     if found is None:
         raise NameNotFound(
             "The shop shows no default location. Choose locations=named and name one of: "
-            + ", ".join(location.name for location in shop.locations if location.is_active)
+            + ", ".join(location.name for location in shop.locations if location.is_active),
+            detail={"available_location_names": sorted(location.name for location in shop.locations)},
         )
     return (Place(id=found.id, name=found.name, location_names={found.id: found.name}),)
 
@@ -106,15 +111,18 @@ def places_named(shop: ShopRead, names: Sequence[str]) -> tuple[Place, ...]:
 def check_locations(shop: ShopRead, names: Iterable[str]) -> None:
     """Refuse location names that the shop does not have, or has twice."""
     existing = [location.name for location in shop.locations]
+    detail = {"available_location_names": sorted(existing)}
     for name in names:
         if existing.count(name) > 1:
             raise NameNotFound(
-                f"The shop has {existing.count(name)} locations named {name!r}. Rename one of them."
+                f"The shop has {existing.count(name)} locations named {name!r}. Rename one of them.",
+                detail=detail,
             )
         if name not in existing:
             raise NameNotFound(
                 f"There is no location named {name!r}. Each location name must exactly match a location of the shop. "
-                f"Available locations: {', '.join(sorted(existing)) or 'none'}."
+                f"Available locations: {', '.join(sorted(existing)) or 'none'}.",
+                detail=detail,
             )
 
 

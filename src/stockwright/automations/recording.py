@@ -4,12 +4,14 @@ Version 1. Reading it back gives equal values, so the same code gives the same p
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from stockwright.automations import kind_named
-from stockwright.automations.contract import Claim, Facts, Plan, PoolView, Situation
+from stockwright.automations.contract import Claim, Facts, Plan, PoolView, Situation, Unmailed
+from stockwright.automations.restock import Memory
 from stockwright.ledger import wire
 from stockwright.ledger.state import MemberId, Policy
 from stockwright.model import Event, JsonObject, PoolId, ProductGid, ProductRead, ShopRead, StockwrightError
@@ -21,6 +23,9 @@ _SHOP = TypeAdapter(ShopRead)
 _POLICY = TypeAdapter(Policy)
 _PRODUCT = TypeAdapter(ProductRead | None)
 _CLAIMS = TypeAdapter(tuple[Claim, ...])
+_MEMORY = TypeAdapter(Memory)
+_MEMORIES = TypeAdapter(tuple[Memory, ...])
+_UNMAILED = TypeAdapter(tuple[Unmailed, ...])
 _TIME = TypeAdapter(Any)
 
 
@@ -40,7 +45,20 @@ def record(situation: Situation[Any], facts: Facts) -> JsonObject:
         "product": _PRODUCT.dump_python(facts.product, mode="json"),
         "claims": _CLAIMS.dump_python(facts.claims, mode="json"),
         "order_moves": None if facts.order_moves is None else _by_member(facts.order_moves),
+        "memories": _MEMORIES.dump_python(situation.memories, mode="json"),
+        "unmailed": _UNMAILED.dump_python(situation.unmailed, mode="json"),
     }
+
+
+def memory_to_json(memory: Memory) -> JsonObject:
+    """A product's memory as it is stored."""
+    stored: JsonObject = _MEMORY.dump_python(memory, mode="json")
+    return stored
+
+
+def memory_from_json(stored: JsonObject, *, version: int) -> Memory:
+    """A stored memory, as its row's version."""
+    return replace(_MEMORY.validate_python(stored), version=version)
 
 
 def decide_again(kind: str, recorded: JsonObject) -> Plan:
@@ -69,6 +87,8 @@ def _situation(options: Any, recorded: JsonObject) -> Situation[Any]:
         pools=tuple(_pool_from_json(pool) for pool in recorded["pools"]),
         now=wire.time_from_json(recorded["now"]),
         nonce=recorded["nonce"],
+        memories=_MEMORIES.validate_python(recorded.get("memories", ())),
+        unmailed=_UNMAILED.validate_python(recorded.get("unmailed", ())),
     )
 
 

@@ -4,6 +4,7 @@ Pure. A scan's read is only a hint for pools that exist: it wakes their products
 by one. For products without a pool it is as good a start as any, so pools are adopted from it directly.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -180,6 +181,7 @@ def add(tally: Tally, page: PagePlan, *, seen: int, unread: Sequence[JsonObject]
         unequal=(*tally.unequal, *page.unequal)[:_LISTED],
         unread_count=tally.unread_count + len(unread),
         unread=(*tally.unread, *unread)[:_LISTED],
+        counts=dict(Counter(tally.counts) + Counter(page.counts)),
     )
 
 

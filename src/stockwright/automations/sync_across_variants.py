@@ -9,7 +9,17 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from stockwright.automations import places, shared_stock, stock_scan
-from stockwright.automations.contract import Claim, Facts, Names, Need, PagePlan, Plan, Situation, Tally
+from stockwright.automations.contract import (
+    STOCK_SCOPES,
+    Claim,
+    Facts,
+    Names,
+    Need,
+    PagePlan,
+    Plan,
+    Situation,
+    Tally,
+)
 from stockwright.automations.options import NameList, SharedStockOptions
 from stockwright.model import INVENTORY_UPDATE, SET_CACHE, USER_TRIGGER, ProductRead, ShopRead
 
@@ -68,7 +78,9 @@ class SyncAcrossVariants:
     summary = "Variants are listings of one stock: a sale of one lowers all others by the amount sold."
     options: type[Options] = Options
     topics: tuple[str, ...] = (USER_TRIGGER, "mechanic/scheduler/10min", SET_CACHE, INVENTORY_UPDATE)
+    scopes: tuple[str, ...] = STOCK_SCOPES
     shares_stock = True
+    watches_restocks = False
 
     def names(self, options: Options) -> Names:
         """The names that must exist in the shop."""

@@ -257,7 +257,9 @@ async def _run(service: Service, *, id: str, wait: bool) -> int:
 def preview_one(
     id: Id,
     *,
-    every: Annotated[bool, typer.Option("--all", help="Show products without corrections too.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show products that nothing would be done to, too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what an automation would do now, product by product; nothing is written."""
@@ -270,12 +272,17 @@ async def _preview(service: Service, *, id: str, every: bool, as_json: bool) -> 
     if as_json:
         print_json([vars(one) for one in found])
         return
-    told = [one for one in found if every or one.corrections or one.error]
+    told = [one for one in found if every or one.corrections or one.publishing or one.error]
     for one in told:
         say(f"{one.title}: {one.because}")
         for line in one.corrections:
             say(f"  {line['level']}: {line['from']} -> {line['to']}")
-    say(f"{len(found)} products in scope, {sum(bool(one.corrections) for one in found)} would be corrected.")
+        for line in one.publishing:
+            done = "publish to" if line["action"] == "publish" else "take off"
+            say(f"  {done} {', '.join(line['channels'])}")
+    would = "published or taken down" if kind_named(row.kind).watches_restocks else "corrected"
+    touched = sum(bool(one.corrections or one.publishing) for one in found)
+    say(f"{len(found)} products in scope, {touched} would be {would}.")
 
 
 @COMMANDS.command()

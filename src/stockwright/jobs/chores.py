@@ -13,7 +13,7 @@ import structlog
 
 from stockwright.model import EventId, NewEvent, Source
 from stockwright.schedules import due_slot, newest_slot, time_zone
-from stockwright.store import inbox, retention, schedules, wake
+from stockwright.store import inbox, restocks, retention, schedules, wake
 from stockwright.store.database import Connection, Pool
 from stockwright.store.ids import new_id
 from stockwright.store.schedules import ScheduledTopic
@@ -138,6 +138,7 @@ async def delete_old(pool: Pool, now: datetime, keep: Retention) -> None:
         lambda conn: retention.delete_events(conn, before=now - keep.events, limit=limit),
         lambda conn: retention.delete_runs(conn, before=now - keep.runs, limit=limit),
         lambda conn: retention.delete_deliveries(conn, before=now - keep.deliveries, limit=limit),
+        lambda conn: restocks.delete_waves(conn, before=now - keep.runs, limit=limit),
         lambda conn: retention.delete_idle_keys(conn, limit=limit),
         lambda conn: wake.delete_ended_jobs(conn, before=now - keep.ended_jobs, limit=limit),
     ):

@@ -90,15 +90,20 @@ class Caller:
         return await self._once(query, variables, priority=priority, max_wait_s=limit_s)
 
     async def write(self, name: str, variables: JsonObject) -> Node:
+        """The data of the mutation of this name; see `send`."""
+        return await self.send(operation(name), variables)
+
+    async def send(
+        self, mutation: Operation, variables: JsonObject, *, priority: Priority = Priority.EVENT
+    ) -> Node:
         """The data of a mutation, sent at most once.
 
         Raises:
             ShopifyError: `may_have_run` says whether it may have been executed all the same.
         """
-        mutation = operation(name)
         assert mutation.is_mutation
-        limit_s = MAX_WAIT_S["write"]
-        return await self._once(mutation, variables, priority=Priority.EVENT, max_wait_s=limit_s)
+        limit_s = MAX_WAIT_S["write" if priority is Priority.EVENT else "scan"]
+        return await self._once(mutation, variables, priority=priority, max_wait_s=limit_s)
 
     async def _once(
         self, query: Operation, variables: JsonObject, *, priority: Priority, max_wait_s: float

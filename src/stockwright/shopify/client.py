@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 import httpx2
 
 from stockwright.encryption import Cipher
-from stockwright.model import ItemGid, LocationGid, ProductGid, ProductRead, ShopId
-from stockwright.shopify import catalogue, orders, products, subscriptions, writes
+from stockwright.model import Channel, ItemGid, LocationGid, ProductGid, ProductRead, ShopId
+from stockwright.shopify import catalogue, orders, products, publications, subscriptions, writes
 from stockwright.shopify.accounts import Account, ShopRows
 from stockwright.shopify.budget import Priority, Sleep
 from stockwright.shopify.calls import Backoff, Caller, Warn, Wiring, jittered_backoff_s, log_warning
 from stockwright.shopify.catalogue import ItemOwner, ShopAnswer
 from stockwright.shopify.products import ProductPage
+from stockwright.shopify.publications import Placement, PlacementReply
 from stockwright.shopify.subscriptions import SubscriptionState, WebhookSubscription
 from stockwright.shopify.tokens import Tokens
 from stockwright.shopify.writes import AdjustReply, AdjustRow
@@ -42,18 +43,32 @@ class ShopifyClient:
         *,
         item_ids: Sequence[ItemGid] = (),
         priority: Priority = Priority.EVENT,
+        channels: int = 0,
     ) -> ProductRead | None:
         """A product with every variant and level, inactive levels too; None when it was deleted.
 
-        One request for a usual product (up to 250 variants) when `item_ids` are the items it had last.
+        One request for a usual product (up to 250 variants) when `item_ids` are the items it had last. With
+        `channels`, the number that the shop has, also where it is published.
         """
-        return await products.read_product(self._caller, product_id, item_ids=item_ids, priority=priority)
+        return await products.read_product(
+            self._caller, product_id, item_ids=item_ids, priority=priority, channels=channels
+        )
 
     async def scan_products(
-        self, search: str, *, after: str | None = None, priority: Priority = Priority.SCAN
+        self,
+        search: str,
+        *,
+        after: str | None = None,
+        priority: Priority = Priority.SCAN,
+        channels: int = 0,
     ) -> ProductPage:
-        """One page of the products that match Shopify's search syntax ("" = all), each complete."""
-        return await products.scan_products(self._caller, search, after=after, priority=priority)
+        """One page of the products that match Shopify's search syntax ("" = all), each complete.
+
+        With `channels`, the number that the shop has, also where each is published.
+        """
+        return await products.scan_products(
+            self._caller, search, after=after, priority=priority, channels=channels
+        )
 
     async def find_product_of_item(self, item_id: ItemGid) -> ItemOwner | None:
         """Which product and variant an inventory item belongs to; None when it was deleted."""
@@ -66,6 +81,22 @@ class ShopifyClient:
     async def read_shop(self) -> ShopAnswer:
         """Name, time zone, granted scopes, default location and all locations."""
         return await catalogue.read_shop(self._caller)
+
+    async def list_channels(self) -> tuple[Channel, ...]:
+        """Every sales channel, with the names that it goes by; needs read_publications."""
+        return await publications.list_channels(self._caller)
+
+    async def publish(
+        self, rows: Sequence[Placement], *, priority: Priority = Priority.EVENT
+    ) -> tuple[PlacementReply, ...]:
+        """Publish products, each to its channels, in one request; never raises for what the wire does."""
+        return await publications.place(self._caller, "publish_product", rows, priority=priority)
+
+    async def unpublish(
+        self, rows: Sequence[Placement], *, priority: Priority = Priority.EVENT
+    ) -> tuple[PlacementReply, ...]:
+        """Take products off their channels in one request; never raises for what the wire does."""
+        return await publications.place(self._caller, "unpublish_product", rows, priority=priority)
 
     async def granted_scopes(self) -> tuple[str, ...]:
         """The scopes that the shop has granted; this call needs none itself."""

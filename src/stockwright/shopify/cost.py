@@ -36,7 +36,7 @@ def requested_cost(operation: OperationDefinitionNode, variables: Variables, fra
     """The points charged before execution (`requestedQueryCost`) of an operation with these variables."""
     rule = _Rule(variables, fragments)
     if operation.operation is OperationType.MUTATION:
-        return MUTATION_COST + rule.payload(operation.selection_set)
+        return len(_fields(operation.selection_set)) * MUTATION_COST + rule.payload(operation.selection_set)
     return rule.root(operation.selection_set)
 
 

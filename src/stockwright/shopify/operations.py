@@ -1,17 +1,26 @@
 """The operations that we send: one per file in `operations/`, parsed once. No operation text lives elsewhere."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from graphql import FragmentDefinitionNode, OperationDefinitionNode, OperationType, parse
+from graphql import (
+    FragmentDefinitionNode,
+    OperationDefinitionNode,
+    OperationType,
+    VariableNode,
+    parse,
+    print_ast,
+)
 
 from stockwright.shopify.cost import requested_cost
 
 FOLDER = "operations"
 SUFFIX = ".graphql"
+_VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +43,35 @@ def operation(name: str) -> Operation:
     """The operation in `operations/<name>.graphql`."""
     path = files("stockwright.shopify").joinpath(FOLDER, name + SUFFIX)
     return _parsed(path.read_text(encoding="utf-8").strip())
+
+
+@cache
+def repeated(name: str, times: int) -> Operation:
+    """A mutation of one root field sent several times in one document, as `at_0`, `at_1` ...
+
+    Each occurrence has the variables of its own: `$id` becomes `$id_0`, `$id_1` ...
+    """
+    one = operation(name).definition
+    if times == 1:
+        title = one.name.value if one.name else name
+    else:
+        title = f"{one.name.value if one.name else name}{times}"
+    variables, fields = [], []
+    for number in range(times):
+        declared = one.variable_definitions or ()
+        variables += [_renamed(each.variable, number, print_ast(each.type)) for each in declared]
+        fields.append(_occurrence(one, number))
+    return _parsed(f"mutation {title}({', '.join(variables)}) {{\n  " + "\n  ".join(fields) + "\n}")
+
+
+def _renamed(variable: VariableNode, number: int, kind: str) -> str:
+    return f"${variable.name.value}_{number}: {kind}"
+
+
+def _occurrence(one: OperationDefinitionNode, number: int) -> str:
+    (field,) = one.selection_set.selections
+    text = _VARIABLE.sub(rf"$\1_{number}", print_ast(field))
+    return f"at_{number}: {text}".replace("\n", "\n  ")
 
 
 def operation_names() -> list[str]:

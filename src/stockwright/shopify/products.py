@@ -13,6 +13,7 @@ from stockwright.model import (
     LevelRead,
     ProductGid,
     ProductRead,
+    PublicationGid,
     VariantGid,
     gid_number,
 )
@@ -70,6 +71,8 @@ class Assembly:
         self.after: str | None = None  # cursor of the next page of variants
         self.variants: dict[VariantGid, VariantHead] = {}
         self.items: dict[ItemGid, ItemLevels] = {}
+        self.published_on: set[PublicationGid] | None = None  # None: not asked for
+        self.more_publications: str | None = None  # cursor of the next page of them
 
     def add_variants(self, connection: Node) -> None:
         """Take a page of `product.variants`; levels too when the page has them."""
@@ -90,6 +93,16 @@ class Assembly:
         merged = {**before, **{level.location_id: level for level in page.levels}}
         self.items[page.item_id] = replace(page, levels=tuple(merged.values()))
 
+    def add_publications(self, connection: Node) -> None:
+        """Take a page of the channels on which the product is published."""
+        seen = {
+            PublicationGid(node.child("publication").text("id"))
+            for node in connection.children("nodes")
+            if node.flag("isPublished")
+        }
+        self.published_on = (self.published_on or set()) | seen
+        self.more_publications = next_cursor(connection)
+
     def missing_items(self) -> list[ItemGid]:
         """Items of the variants seen so far whose levels are not read."""
         wanted = dict.fromkeys(variant.item_id for variant in self.variants.values())
@@ -105,15 +118,22 @@ class Assembly:
 
 
 async def read_product(
-    caller: Caller, product_id: ProductGid, *, item_ids: Sequence[ItemGid], priority: Priority
+    caller: Caller,
+    product_id: ProductGid,
+    *,
+    item_ids: Sequence[ItemGid],
+    priority: Priority,
+    channels: int = 0,
 ) -> ProductRead | None:
     """A product with all variants and levels; None when it was deleted.
+
+    With `channels`, the number that the shop has, also where it is published, in the same request.
 
     Raises:
         ShopifyError: LIMIT when it takes more than 100 requests, CHANGED when it changed twice meanwhile.
     """
     for attempt in range(1, READ_TRIES + 1):
-        reading = _Reading(caller, priority)
+        reading = _Reading(caller, priority, channels=channels)
         try:
             return await reading.whole(product_id, item_ids)
         except ShopifyError as error:
@@ -122,22 +142,29 @@ async def read_product(
     raise AssertionError("the last attempt returns or raises")
 
 
-async def scan_products(caller: Caller, search: str, *, after: str | None, priority: Priority) -> ProductPage:
+async def scan_products(
+    caller: Caller, search: str, *, after: str | None, priority: Priority, channels: int = 0
+) -> ProductPage:
     """One page of the products that match, each complete. `search` is Shopify's syntax; "" is all.
 
     Search may lag behind by seconds to minutes: a candidate list, not truth. One product that cannot be
     read whole does not stop the scan: it is in `skipped`.
     """
     place = _Place.parse(after)
-    reading = _Reading(caller, priority)
+    reading = _Reading(caller, priority, channels=channels)
     data = await reading.paged(
         "scan_products",
-        reading.scan_sizes(),
-        {"search": place.narrowed(search), "after": place.cursor, "total": after is None},
+        reading.scan_sizes() | reading.channel_sizes(asked=channels > 0),
+        {
+            "search": place.narrowed(search),
+            "after": place.cursor,
+            "total": after is None,
+            "published": channels > 0,
+        },
     )
     connection = data.child("products")
     assemblies = [_assembled(node) for node in connection.children("nodes")]
-    results = [await _finished(caller, assembly, priority) for assembly in assemblies]
+    results = [await _finished(reading.anew(), assembly) for assembly in assemblies]
     total = data.child("productsCount").integer("count") if data.has("productsCount") else None
     return ProductPage(
         products=tuple(result for result in results if isinstance(result, ProductRead)),
@@ -147,9 +174,9 @@ async def scan_products(caller: Caller, search: str, *, after: str | None, prior
     )
 
 
-async def _finished(caller: Caller, assembly: Assembly, priority: Priority) -> ProductRead | SkippedProduct:
+async def _finished(reading: "_Reading", assembly: Assembly) -> ProductRead | SkippedProduct:
     try:
-        return await _Reading(caller, priority).finish(assembly)
+        return await reading.finish(assembly)
     except ShopifyError as error:
         if error.code not in (ErrorCode.LIMIT, ErrorCode.CHANGED):
             raise
@@ -196,17 +223,24 @@ class _Place:
 def _assembled(node: Node) -> Assembly:
     assembly = Assembly(product_head(node))
     assembly.add_variants(node.child("variants"))
+    if node.has("resourcePublicationsV2"):
+        assembly.add_publications(node.child("resourcePublicationsV2"))
     return assembly
 
 
 class _Reading:
     """The requests of one product's read, counted against the limit."""
 
-    def __init__(self, caller: Caller, priority: Priority) -> None:
+    def __init__(self, caller: Caller, priority: Priority, *, channels: int) -> None:
         self._caller = caller
         self._priority = priority
+        self._channels = channels
         self._requests = 0
         self._levels = page_for(len(caller.account.locations))
+
+    def anew(self) -> "_Reading":
+        """The same for another product, with a count of its own."""
+        return _Reading(self._caller, self._priority, channels=self._channels)
 
     async def paged(self, name: str, wanted: Sizes, variables: JsonObject) -> Node:
         """A query with page sizes, made smaller when the server finds it too costly."""
@@ -221,7 +255,11 @@ class _Reading:
                     raise
                 sizes.shrink(name)
 
-    def scan_sizes(self) -> Sizes:
+    def channel_sizes(self, *, asked: bool) -> dict[str, int]:
+        """How many channels of a product to ask for: as many as the shop has, up to a page."""
+        return {"channels": page_for(self._channels) if asked else 1}
+
+    def scan_sizes(self) -> dict[str, int]:
         """Sizes of a scan's page; products are given up first when it does not fit."""
         products = MAX_ROWS_PER_PAGE // (SCAN_VARIANTS * self._levels)
         return {
@@ -240,16 +278,31 @@ class _Reading:
 
     async def new_product(self, product_id: ProductGid) -> Assembly | None:
         """The first request for a product whose items are not known: nested levels."""
-        wanted = {"variants": NEW_PRODUCT_VARIANTS, "levels": self._levels}
-        data = await self.paged("read_new_product", wanted, {"id": product_id})
+        asked = self._channels > 0
+        wanted = {
+            "variants": NEW_PRODUCT_VARIANTS,
+            "levels": self._levels,
+            **self.channel_sizes(asked=asked),
+        }
+        data = await self.paged("read_new_product", wanted, {"id": product_id, "published": asked})
         node = data.optional_child("product")
         return _assembled(node) if node else None
 
     async def known_product(self, product_id: ProductGid, item_ids: Sequence[ItemGid]) -> Assembly | None:
         """The first request for a product whose items are known: variants beside levels."""
-        wanted = {"variants": page_for(len(item_ids)), "levels": self._levels}
-        asked = item_ids[: self._batch()]
-        data = await self.paged("read_product", wanted, {"id": product_id, "after": None, "items": asked})
+        published = self._channels > 0
+        wanted = {
+            "variants": page_for(len(item_ids)),
+            "levels": self._levels,
+            **self.channel_sizes(asked=published),
+        }
+        variables = {
+            "id": product_id,
+            "after": None,
+            "items": item_ids[: self._batch()],
+            "published": published,
+        }
+        data = await self.paged("read_product", wanted, variables)
         node = data.optional_child("product")
         if node is None:
             return None
@@ -266,14 +319,17 @@ class _Reading:
             await self._more_items(assembly, missing[start : start + self._batch()])
         while cut := assembly.cut_items():
             await self._more_levels(assembly, cut[0])
+        while assembly.more_publications is not None:
+            await self._more_publications(assembly)
         return self._built(assembly)
 
     async def _more_variants(self, assembly: Assembly) -> None:
-        wanted = {"variants": MAX_PAGE, "levels": self._levels}
+        wanted = {"variants": MAX_PAGE, "levels": self._levels, **self.channel_sizes(asked=False)}
         variables = {
             "id": assembly.head.id,
             "after": assembly.after,
             "items": assembly.missing_items()[: self._batch()],
+            "published": False,
         }
         data = await self.paged("read_product", wanted, variables)
         node = data.optional_child("product")
@@ -294,6 +350,14 @@ class _Reading:
             raise _changed(assembly.head)
         assembly.add_levels(item_levels(node))
 
+    async def _more_publications(self, assembly: Assembly) -> None:
+        variables = {"id": assembly.head.id, "after": assembly.more_publications}
+        data = await self.paged("product_publications", {"channels": MAX_PAGE}, variables)
+        node = data.optional_child("product")
+        if node is None:
+            raise _changed(assembly.head)
+        assembly.add_publications(node.child("resourcePublicationsV2"))
+
     def _built(self, assembly: Assembly) -> ProductRead:
         if assembly.missing_items():
             raise _changed(assembly.head)
@@ -310,6 +374,7 @@ class _Reading:
                 for variant in assembly.variants.values()
             ),
             read_at=self._caller.wiring.clock(),
+            published_on=None if assembly.published_on is None else frozenset(assembly.published_on),
         )
 
     def _batch(self) -> int:

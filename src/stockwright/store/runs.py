@@ -195,6 +195,24 @@ async def orphan_corrections(conn: AsyncConnection, key: Key, at: datetime, reas
     return (await conn.execute(SQL.orphan_corrections, values)).rowcount
 
 
+async def orphan_placements(conn: AsyncConnection, key: Key, at: datetime, reason: str) -> list[JsonObject]:
+    """Close publishing effects that a crashed run left pending; their payloads."""
+    values = {
+        "shop_id": key.shop_id,
+        "automation_id": key.automation_id,
+        "subject": key.subject,
+        "at": at,
+        "result": Jsonb({"reason": reason}),
+    }
+    cursor = await conn.execute(SQL.orphan_placements, values)
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def report_error(conn: AsyncConnection, shop_id: ShopId, run_id: RunId, error: JsonObject) -> None:
+    """A run that had ended well reports an error all the same: one of its effects was refused."""
+    await conn.execute(SQL.report_error, {"shop_id": shop_id, "run_id": run_id, "error": Jsonb(error)})
+
+
 async def effects(conn: AsyncConnection, shop_id: ShopId, run_id: str) -> list[EffectRow]:
     """The effects of a run."""
     async with conn.cursor(row_factory=class_row(EffectRow)) as cursor:

@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from stockwright.model import Location, LocationGid, ShopId, ShopRead, StockwrightError
+from stockwright.model import Channel, Location, LocationGid, ShopId, ShopRead, StockwrightError
 from stockwright.store.queries import queries
 
 SQL = queries("shops")
@@ -47,6 +47,7 @@ class Shop:
     name: str
     timezone: str
     locations: tuple[Location, ...]
+    channels: tuple[Channel, ...]
     default_location_id: LocationGid | None
     on_unknown: str
     read_at: datetime | None
@@ -117,11 +118,12 @@ async def save_token(conn: AsyncConnection, shop_id: ShopId, token: bytes, *, ex
 async def save_shop_read(
     conn: AsyncConnection, shop_id: ShopId, read: ShopRead, *, scopes: Sequence[str], read_at: datetime
 ) -> None:
-    """Store what a read of the shop showed: name, time zone, locations, default location, scopes."""
+    """Store what a read of the shop showed: name, time zone, locations, channels, default location, scopes."""
     values = {
         "name": read.name,
         "timezone": read.timezone,
         "locations": Jsonb([_location_json(location) for location in read.locations]),
+        "channels": Jsonb([vars(channel) for channel in read.channels]),
         "default_location_id": read.default_location_id,
         "scopes": sorted(scopes),
         "read_at": read_at,
@@ -154,7 +156,8 @@ async def _one(conn: AsyncConnection, sql: bytes, values: dict[str, Any]) -> Sho
 
 def _shop(row: dict[str, Any]) -> Shop:
     locations = tuple(Location(**location) for location in row["locations"])
-    return Shop(**{**row, "scopes": tuple(row["scopes"]), "locations": locations})
+    channels = tuple(Channel(**channel) for channel in row["channels"])
+    return Shop(**{**row, "scopes": tuple(row["scopes"]), "locations": locations, "channels": channels})
 
 
 def _location_json(location: Location) -> dict[str, Any]:

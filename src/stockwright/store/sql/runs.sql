@@ -63,6 +63,16 @@ where shop_id = %(shop_id)s and automation_id = %(automation_id)s and subject = 
   and kind = 'correct' and state = 'pending'
 returning effect_id;
 
+-- orphan_placements: publishing that a crash left behind; the next read shows what became of it
+update effects set state = 'unknown', finished_at = %(at)s, result = %(result)s
+where shop_id = %(shop_id)s and automation_id = %(automation_id)s and subject = %(subject)s
+  and kind in ('publish', 'unpublish') and state = 'pending'
+returning payload;
+
+-- report_error: an effect of a run was refused; a run that still goes on says so at its end
+update runs set error = %(error)s, state = 'failed'
+where shop_id = %(shop_id)s and run_id = %(run_id)s and state = 'succeeded';
+
 -- effects_of_run: what a run decided to do, and what came of it
 select effect_id, kind, payload, state, attempts, result, created_at, finished_at
 from effects where shop_id = %(shop_id)s and run_id = %(run_id)s

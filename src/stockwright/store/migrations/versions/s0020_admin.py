@@ -3,7 +3,7 @@
 from stockwright.store.migrations.step import run_file
 
 revision = "0020"
-down_revision = "0004"
+down_revision = "0005"
 
 
 def upgrade() -> None:
