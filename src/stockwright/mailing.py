@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Self
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -61,6 +62,12 @@ class Senders:
                 return sender
         return None
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.close()
+
     async def close(self) -> None:
         """Close all that are not lent."""
         while self._idle:
@@ -71,6 +78,10 @@ def _no_passwords(_sealed: bytes) -> str:
     raise StockwrightError("Passwords of mail accounts cannot be opened here.")
 
 
+def _no_sealing(_password: str) -> bytes:
+    raise StockwrightError("Passwords of mail accounts cannot be sealed here.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mailing:
     """What the installation says of mail; the defaults hold all mail."""
@@ -79,6 +90,7 @@ class Mailing:
     owner_email: str = ""
     public_url: str | None = None
     open_password: Callable[[bytes], str] = _no_passwords
+    seal_password: Callable[[str], bytes] = _no_sealing
     senders: Senders = field(default_factory=Senders)
 
 

@@ -301,6 +301,15 @@ async def sent_per_hour(
     return [(hour, int(count)) for hour, count in rows]
 
 
+async def failures_like(
+    conn: AsyncConnection, shop_id: ShopId, automation_id: str, *, message: str, since: datetime
+) -> int:
+    """How many runs of an automation have failed with this error since: what a report says of them."""
+    values = {"shop_id": shop_id, "automation_id": automation_id, "message": message, "since": since}
+    row = await (await conn.execute(SQL.failures_like, values)).fetchone()
+    return int(row[0]) if row else 0
+
+
 async def delete_old(conn: AsyncConnection, *, before: datetime, limit: int) -> int:
     """Delete up to `limit` ended messages created before, with their attempts; how many."""
     return (await conn.execute(SQL.delete_old, {"before": before, "limit": limit})).rowcount

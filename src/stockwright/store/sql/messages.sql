@@ -156,3 +156,8 @@ delete from messages m using (
     where created_at < %(before)s and state in ('sent', 'failed', 'unknown', 'cancelled')
     order by created_at limit %(limit)s for update skip locked
 ) old where m.shop_id = old.shop_id and m.message_id = old.message_id;
+
+-- failures_like: failed runs of an automation with this error since
+select count(*) from runs
+where shop_id = %(shop_id)s and started_at >= %(since)s and state = 'failed' and automation_id = %(automation_id)s
+  and error ->> 'message' = %(message)s;
