@@ -14,3 +14,8 @@ def new_id(kind: str, at: datetime) -> str:
 
 def _base32(number: int, length: int) -> str:
     return "".join(_DIGITS[number >> shift & 31] for shift in range(5 * (length - 1), -1, -5))
+
+
+def earliest_id(kind: str, at: datetime) -> str:
+    """No id of this kind that was made at `at` or later sorts before this text. `at` is after 1970."""
+    return f"{kind}_{_base32(int(at.timestamp() * 1000), 10)}"
