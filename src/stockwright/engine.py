@@ -34,6 +34,7 @@ from stockwright.model import (
     StockwrightError,
 )
 from stockwright.remembering import save_step, wake_mail
+from stockwright.reporting import report_failure
 from stockwright.restock_mail import queue_mail
 from stockwright.shopify.budget import Priority
 from stockwright.shopify.client import ShopifyClient
@@ -191,6 +192,8 @@ async def _save(deps: Deps, loaded: Loaded, facts: Facts, plan: Plan, requests: 
         if unmailed:
             await wake_mail(conn, loaded.owner, now)
         await settle_key(conn, loaded, run_id, _wake_at(loaded, plan))
+        if plan.error:
+            await report_failure(conn, deps, run_id)
     return Ran(run_id=run_id, corrections=corrections, placing=placing, again=plan.again)
 
 
@@ -332,6 +335,8 @@ async def _save_run(
     )
     await runs.save(conn, row)
     await settle_key(conn, loaded, run_id, None)
+    if error:
+        await report_failure(conn, deps, run_id)
     return run_id
 
 
@@ -360,3 +365,5 @@ async def _save_failed_read(deps: Deps, loaded: Loaded, error: ShopifyError) -> 
     )
     async with deps.database.connection() as conn, conn.transaction():
         await runs.save(conn, row)
+        topics = [event.topic for event in loaded.situation.events]
+        await report_failure(conn, deps, row.run_id, topics=topics)

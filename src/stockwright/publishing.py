@@ -13,6 +13,7 @@ from stockwright.bookkeeping import Owner
 from stockwright.deps import Deps
 from stockwright.model import JsonObject, Key, ProductGid, RunId
 from stockwright.remembering import load_memories, refused_json, save_answer, wake_by
+from stockwright.reporting import report_failure
 from stockwright.shopify.budget import Priority
 from stockwright.shopify.errors import ErrorCode, ShopifyError
 from stockwright.shopify.publications import MAX_PLACEMENTS, Placement, PlacementReply
@@ -129,7 +130,10 @@ async def _record(deps: Deps, key: Key, run_id: RunId, answered: Answered, reque
                 settled.append(await save_answer(conn, owner, memory, answer, run_id=run_id, at=now))
         await _report(conn, key, run_id, settled)
         await runs.add_requests(conn, key.shop_id, run_id, requests)
-        return await _wake(conn, key, settled, now)
+        again = await _wake(conn, key, settled, now)
+        if any(one.wave.refused for one in settled):
+            await report_failure(conn, deps, run_id)
+        return again
 
 
 def _answer(reply: PlacementReply) -> Answer:

@@ -5,6 +5,7 @@ Part of the transaction that saves the run. Must never make that transaction fai
 
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -13,12 +14,13 @@ from stockwright.deps import Deps
 from stockwright.mail.addresses import MailRefused
 from stockwright.mail.templates import one_line
 from stockwright.mailing import queue_mail, time_text
-from stockwright.model import EventId, Json, JsonObject, NewEvent, Source
-from stockwright.situations import Loaded
-from stockwright.store import inbox, mail_settings, messages
+from stockwright.model import Event, EventId, Json, JsonObject, NewEvent, RunId, Source
+from stockwright.store import automations, inbox, mail_settings, messages, runs, shops
+from stockwright.store.automations import AutomationRow
 from stockwright.store.database import Connection
 from stockwright.store.ids import new_id
 from stockwright.store.runs import RunRow
+from stockwright.store.shops import Shop
 
 LOG = structlog.get_logger(__name__)
 
@@ -29,20 +31,30 @@ _VALUE_LIMIT = 300
 _VARYING = re.compile(r"gid://\S+|\b[a-z]{2,5}_[0-9a-z]{20}\b|\d+|\"[^\"]*\"|“[^”]*”|'[^']*'")
 
 
-async def report_failure(conn: Connection, deps: Deps, loaded: Loaded, run: RunRow) -> None:
-    """Emit the error event and queue the owner's mail for a run that failed; nothing for any other run.
+async def report_failure(
+    conn: Connection, deps: Deps, run_id: RunId, *, topics: Sequence[str] | None = None
+) -> None:
+    """Emit the error event and queue the owner's mail for a stored run that failed; nothing for any other run.
 
-    Call it last in the transaction that saves the run: it wakes keys. A run that answers an error event does not
-    report its own failure as an event, or two automations could keep each other busy for ever.
+    Call it last in the transaction that saves the run: it wakes keys. `topics`: of the run's events, when they
+    are not marked as its own. A run that answers an error event emits none for its own failure, or two
+    automations could keep each other busy for ever.
     """
-    if run.state != "failed" or run.error is None:
+    run = await runs.get(conn, run_id)
+    if run is None or run.state != "failed" or run.error is None:
         return
-    if not any(event.topic.startswith(ERRORS) for event in loaded.situation.events):
-        await inbox.receive(conn, [_event(loaded, run, deps.clock())])
+    automation = await automations.get(conn, run.shop_id, run.automation_id)
+    shop = await shops.get(conn, run.shop_id)
+    if automation is None or shop is None:
+        return
+    events = await runs.events(conn, run.shop_id, run.run_id)
+    heard = topics if topics is not None else [event.topic for event in events]
+    if not any(topic.startswith(ERRORS) for topic in heard):
+        await inbox.receive(conn, [_event(automation, run, events, deps.clock())])
     try:
-        await _mail_owner(conn, deps, loaded, run)
+        await _mail_owner(conn, deps, shop, automation, run)
     except MailRefused as error:
-        LOG.warning("the owner cannot be told of a failed run", shop=loaded.shop.domain, error=str(error))
+        LOG.warning("the owner cannot be told of a failed run", shop=shop.domain, error=str(error))
 
 
 def cause_of(error: JsonObject) -> str:
@@ -56,15 +68,14 @@ def cause_key(error: JsonObject) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _event(loaded: Loaded, run: RunRow, at: datetime) -> NewEvent:
-    events = loaded.situation.events
+def _event(automation: AutomationRow, run: RunRow, events: Sequence[Event], at: datetime) -> NewEvent:
     return NewEvent(
         shop_id=run.shop_id,
         event_id=EventId(new_id("evt", at)),
         topic=TASK_ERROR,
         payload={
             "message": cause_of(run.error or {}),
-            "task": {"id": run.automation_id, "name": loaded.row.name, "kind": run.kind},
+            "task": {"id": run.automation_id, "name": automation.name, "kind": run.kind},
             "run": {"id": run.run_id, "subject": run.subject, "because": run.because, "error": run.error},
             "event": {"id": events[0].event_id, "topic": events[0].topic} if events else None,
         },
@@ -72,7 +83,9 @@ def _event(loaded: Loaded, run: RunRow, at: datetime) -> NewEvent:
     )
 
 
-async def _mail_owner(conn: Connection, deps: Deps, loaded: Loaded, run: RunRow) -> None:
+async def _mail_owner(
+    conn: Connection, deps: Deps, shop: Shop, automation: AutomationRow, run: RunRow
+) -> None:
     error, at = run.error or {}, deps.clock()
     row = await mail_settings.get(conn, run.shop_id)
     to = row.owner_email or deps.mailing.owner_email
@@ -89,15 +102,15 @@ async def _mail_owner(conn: Connection, deps: Deps, loaded: Loaded, run: RunRow)
         since=at - timedelta(hours=24),
     )
     data = {
-        "automation": {"name": loaded.row.name},
-        "run": {**run_data(deps, run.run_id), "failed_at": time_text(at, loaded.shop)},
+        "automation": {"name": automation.name},
+        "run": {**run_data(deps, run.run_id), "failed_at": time_text(at, shop)},
         "cause": cause_of(error),
         "because": run.because,
         "subject": run.title,
         "failures_24h": max(1, failures),
         "details": _details(error),
     }
-    await queue_mail(conn, loaded.shop, kind="error_report", key=key, to=to, data=data, at=at)
+    await queue_mail(conn, shop, kind="error_report", key=key, to=to, data=data, at=at)
 
 
 def run_data(deps: Deps, run_id: str) -> dict[str, str]:

@@ -23,6 +23,7 @@ from stockwright.bookkeeping import load_pools, save_change
 from stockwright.deps import Deps
 from stockwright.model import JsonObject, ProductGid, RunId
 from stockwright.remembering import load_memories, save_answer, save_step, wake_by, wake_mail
+from stockwright.reporting import report_failure
 from stockwright.shopify.budget import Priority
 from stockwright.shopify.products import ProductPage
 from stockwright.situations import (
@@ -216,6 +217,8 @@ async def _finish(deps: Deps, loaded: Loaded, place: _Position) -> None:
         if loaded.automation.watches_restocks:
             await wake_mail(conn, loaded.owner, deps.clock())
         await settle_key(conn, loaded, place.run_id, None)
+        if plan.error:
+            await report_failure(conn, deps, place.run_id)
 
 
 async def _asked_to_stop(deps: Deps, loaded: Loaded, place: _Position) -> str | None:

@@ -12,6 +12,7 @@ from stockwright.deps import Deps
 from stockwright.jobs import Chore, Retention, WorkerDeps, WorkerLimits, keep_working
 from stockwright.opening import utc_now
 from stockwright.roles import role_arguments, run_role
+from stockwright.sending import delete_old, wake_queues
 from stockwright.settings import Settings
 from stockwright.upkeep import Upkeep
 
@@ -59,6 +60,12 @@ def _chores(deps: Deps, settings: Settings) -> list[Chore]:
         Chore(name="shops", every_s=_HOUR_S, run=upkeep.refresh_shops),
         Chore(name="uninstalled shops", every_s=_UNINSTALLS_EVERY_S, run=upkeep.close_uninstalled),
         Chore(name="paused shops", every_s=often_s, run=upkeep.look_at_paused),
+        Chore(name="mail queues", every_s=settings.sweep_every_s, run=partial(wake_queues, deps)),
+        Chore(
+            name="old mail",
+            every_s=_HOUR_S,
+            run=partial(delete_old, deps, keep=timedelta(days=settings.keep_messages_days)),
+        ),
         Chore(name="reconciliation", every_s=often_s, run=upkeep.reconcile),
     ]
 
