@@ -1,0 +1,74 @@
+"""Runs one sink: `python -m mail_sink --smtp-port 1025 --port 9025`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ssl
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+
+from mail_sink.server import SmtpSink
+from mail_sink.web import web_app
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mail-sink", description="A mail server that keeps and shows what it gets."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default 127.0.0.1)")
+    parser.add_argument(
+        "--smtp-port", type=int, default=1025, help="port for SMTP (default 1025; 0 takes any)"
+    )
+    parser.add_argument("--port", type=int, default=9025, help="port of the web page (default 9025)")
+    parser.add_argument(
+        "--user",
+        action="append",
+        default=[],
+        metavar="NAME:PASSWORD",
+        help="who may send; nobody named: everybody",
+    )
+    parser.add_argument("--certificate", type=Path, help="PEM with key and certificate: offers STARTTLS")
+    return parser
+
+
+def build(options: argparse.Namespace) -> SmtpSink:
+    """The sink that the command line describes.
+
+    Raises:
+        ValueError, OSError: a user without a password, or a certificate that cannot be read.
+    """
+    if any(":" not in user for user in options.user):
+        raise ValueError("--user is NAME:PASSWORD")
+    tls = None
+    if options.certificate is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(options.certificate)
+    users = dict(user.split(":", 1) for user in options.user)
+    return SmtpSink(host=options.host, port=options.smtp_port, users=users, tls=tls)
+
+
+async def serve(sink: SmtpSink, host: str, port: int) -> None:
+    """Run both sides until the process is asked to end."""
+    async with sink:
+        sys.stdout.write(f"SMTP at {host}:{sink.port}, mails at http://{host}:{port}/\n")
+        sys.stdout.flush()
+        config = uvicorn.Config(web_app(sink), host=host, port=port, log_level="warning", access_log=False)
+        await uvicorn.Server(config).serve()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = arguments().parse_args(argv)
+    try:
+        asyncio.run(serve(build(options), options.host, options.port))
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"mail-sink: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
