@@ -202,7 +202,7 @@ async def queue_mail(
     message = await compose(
         conn, shop, kind=kind, key=key, to=to, data=data, locale=locale, headers=headers or {}
     )
-    return await messages.enqueue(conn, shop.shop_id, _row(message), at)
+    return await messages.enqueue(conn, shop.shop_id, new_message(message), at)
 
 
 async def compose(
@@ -267,7 +267,8 @@ def time_text(at: datetime, shop: Shop) -> str:
     return f"{at.astimezone(zone):%d %b %Y, %H:%M %Z}".lstrip("0")
 
 
-def _row(message: Message) -> NewMessage:
+def new_message(message: Message) -> NewMessage:
+    """A checked message as it is stored."""
     return NewMessage(
         key=message.key,
         kind=message.kind,

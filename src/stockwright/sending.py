@@ -217,6 +217,22 @@ async def _give_back(deps: Deps, left: list[Claimed]) -> None:
 
 async def send_one(deps: Deps, sender: Sender, ready: Ready, claimed: Claimed) -> bool:
     """Send one claimed message and record what came of it; False: look at the queue anew before the next."""
+    outcome = await send_claimed(deps, sender, ready, claimed)
+    match outcome:
+        case Sent() | Yielded():
+            return True
+        case NotSent(failure=Failure.RECIPIENT | Failure.SIZE):
+            return True
+        case NotSent(failure=Failure.TEMPORARY, pauses=pauses):
+            return not pauses
+        case NotSent() | Unknown():
+            return False
+        case _:
+            assert_never(outcome)
+
+
+async def send_claimed(deps: Deps, sender: Sender, ready: Ready, claimed: Claimed) -> Outcome:
+    """Send one claimed message and record what came of it, for the message and for its queue."""
     begun = False
 
     async def begin() -> bool:
@@ -237,7 +253,10 @@ async def send_one(deps: Deps, sender: Sender, ready: Ready, claimed: Claimed) -
         outcome: Outcome = NotSent(failure=Failure.RECIPIENT, stage=Stage.RECIPIENT, reply=str(error))
     else:
         outcome = await sender.send(ready_letter, begin)
-    return await _surely(lambda: _record(deps, ready, claimed, outcome, begun=begun))
+    if not isinstance(outcome, Yielded):
+        told = outcome
+        await _surely(lambda: _record(deps, ready, claimed, told, begun=begun))
+    return outcome
 
 
 def build(claimed: Claimed, account: Account, now: datetime) -> Letter:
@@ -260,21 +279,21 @@ def build(claimed: Claimed, account: Account, now: datetime) -> Letter:
     return letter(message, account.envelope, number=claimed.message_id, date=now)
 
 
-async def _surely(record: Callable[[], Awaitable[bool]]) -> bool:
+async def _surely(record: Callable[[], Awaitable[None]]) -> None:
     """Store an outcome although the database is away for a moment, or the run is being cancelled."""
 
-    async def stubbornly() -> bool:
+    async def stubbornly() -> None:
         for left in reversed(range(_RECORD_TRIES)):
             try:
                 return await record()
             except Unreachable:
                 if not left:
                     raise
-        raise AssertionError("the loop returns or raises")
+        return None
 
     recording = asyncio.ensure_future(stubbornly())
     try:
-        return await asyncio.shield(recording)
+        await asyncio.shield(recording)
     except asyncio.CancelledError:
         await recording
         raise
@@ -345,10 +364,10 @@ def retry_pause(attempts: int, *, spread: float) -> timedelta:
     return timedelta(minutes=minutes * (1 + 0.2 * spread))
 
 
-async def _record(deps: Deps, ready: Ready, claimed: Claimed, outcome: Outcome, *, begun: bool) -> bool:
-    """Store what came of an attempt for the message and for its queue; whether the next may follow at once."""
-    if isinstance(outcome, Yielded):
-        return True
+async def _record(
+    deps: Deps, ready: Ready, claimed: Claimed, outcome: Sent | NotSent | Unknown, *, begun: bool
+) -> None:
+    """Store what came of an attempt, for the message and for its queue."""
     now = deps.clock()
     verdict = judge(
         outcome,
@@ -374,42 +393,38 @@ async def _record(deps: Deps, ready: Ready, claimed: Claimed, outcome: Outcome, 
             )
         else:
             await messages.release(conn, [claimed])
-        return await _tell_queue(conn, deps, ready, claimed.shop_id, outcome)
+        await _tell_queue(conn, deps, ready, claimed.shop_id, outcome)
 
 
 async def _tell_queue(
     conn: Connection, deps: Deps, ready: Ready, shop_id: ShopId, outcome: Sent | NotSent | Unknown
-) -> bool:
-    """What an outcome means for the shop's other messages; False: they must wait."""
+) -> None:
+    """What an outcome means for the shop's other messages."""
     match outcome:
         case Sent():
             if ready.queue != Queue():
                 await mail_settings.clear(conn, shop_id)
-            return True
         case NotSent(failure=Failure.CONFIGURATION):
             await _stop(conn, deps, shop_id, ready.account, outcome.reply)
-            return False
         case NotSent(failure=Failure.POLICY):
-            return await _count_policy(conn, deps, ready, shop_id, outcome)
+            await _count_policy(conn, deps, ready, shop_id, outcome)
         case NotSent(pauses=False):
-            return True
+            pass
         case NotSent() | Unknown():
-            pause = retry_pause(ready.queue.pauses, spread=random.random())
-            until = deps.clock() + pause
+            until = deps.clock() + retry_pause(ready.queue.pauses, spread=random.random())
             await mail_settings.pause(conn, shop_id, until=until, reason=outcome.reply)
             LOG.warning("mail pauses", shop_id=shop_id, server=ready.account.server, reason=outcome.reply)
-            return False
         case _:
             assert_never(outcome)
 
 
 async def _count_policy(
     conn: Connection, deps: Deps, ready: Ready, shop_id: ShopId, outcome: NotSent
-) -> bool:
+) -> None:
     """Refusals by policy in a row: going on would cost the sender's good name."""
     in_row = await mail_settings.count_policy(conn, shop_id)
-    if in_row < POLICY_LIMIT:
-        return True
-    reason = f"{in_row} messages in a row were refused by the mail server's rules. The last: {outcome.reply}"
-    await _stop(conn, deps, shop_id, ready.account, reason)
-    return False
+    if in_row >= POLICY_LIMIT:
+        reason = (
+            f"{in_row} messages in a row were refused by the mail server's rules. The last: {outcome.reply}"
+        )
+        await _stop(conn, deps, shop_id, ready.account, reason)

@@ -2,7 +2,7 @@
 insert into messages (shop_id, message_id, key, kind, recipient, subject, text, html, headers, from_name, reply_to,
                       next_at, created_at)
 values (%(shop_id)s, %(message_id)s, %(key)s, %(kind)s, %(recipient)s, %(subject)s, %(text)s, %(html)s, %(headers)s,
-        %(from_name)s, %(reply_to)s, %(at)s, %(at)s)
+        %(from_name)s, %(reply_to)s, now(), %(at)s)
 on conflict (shop_id, key) do nothing
 returning message_id;
 
