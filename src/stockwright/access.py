@@ -214,10 +214,10 @@ def alive(now: datetime) -> Alive:
     return Alive(seen_after=now - SESSION_IDLE, created_after=now - SESSION_LIMIT)
 
 
-async def session_of(conn: Connection, token: str, *, now: datetime) -> SessionRow | None:
-    """The session of a cookie, noted as seen; None when there is none or it is beyond its limits."""
+async def session_of(conn: Connection, token: str, *, now: datetime, seen: bool) -> SessionRow | None:
+    """The session of a cookie; None when there is none or it is beyond its limits. `seen`: a person acts."""
     session = await sessions.find(conn, hash_of(token), alive(now))
-    if session is not None and now - session.seen_at > timedelta(minutes=1):
+    if seen and session is not None and now - session.seen_at > timedelta(minutes=1):
         await sessions.touch(conn, session.session_id, at=now)
     return session
 

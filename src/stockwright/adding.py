@@ -109,6 +109,7 @@ def _as_row(new: NewShop, now: datetime) -> Shop:
         name="",
         timezone="UTC",
         locations=(),
+        channels=(),
         default_location_id=None,
         read_at=None,
         created_at=now,

@@ -75,7 +75,9 @@ def _status(shop: Shop) -> Finding:
         verdict=Verdict.FAIL,
         about="status",
         found=f"{shop.status}: {shop.status_reason}",
-        advice="Nothing is done for it. Once it lets us in again, this command makes it active.",
+        advice="Nothing is done for it until somebody resumes it in the admin site."
+        if shop.status == "stopped"
+        else "Nothing is done for it. Once it lets us in again, it becomes active.",
     )
 
 

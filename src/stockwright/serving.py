@@ -1,7 +1,7 @@
 """The web role as one process: `python -m stockwright.serving`. Started by the supervisor or by a person.
 
-With `--listen-fd N` it takes an open socket over. Imports neither the command line nor the Admin API client,
-so that it stays small.
+With `--listen-fd N` it takes an open socket over. The admin site has database connections of its own, so that
+a slow page never keeps a webhook waiting.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from functools import partial
 import structlog
 import uvicorn
 
+from stockwright.access import setup_token
+from stockwright.app import open_deps
 from stockwright.encryption import Cipher
 from stockwright.inbox import CachedSenders, Inbox, Limits, Sender
 from stockwright.listening import address, listen
@@ -25,16 +27,19 @@ from stockwright.store import shops
 from stockwright.store.database import Pool, pool
 from stockwright.store.migrations import head
 from stockwright.web import WebDeps, create_app
+from stockwright.web.admin.site import AdminDeps
 
 LOG = structlog.get_logger("stockwright.serving")
 
 _STOP_LIMIT_S = 5  # for requests that are being answered
 _FIND_LIMIT_S = 2.0  # for a connection to look a sender up
+_ADMIN_POOL_SIZE = 4
 
 
 async def serve_web(settings: Settings, dsn: str, sock: socket.socket, stop: asyncio.Event) -> None:
     """Answer requests on an open socket until `stop` is set; what was accepted is stored before it returns."""
     async with _web_deps(settings, dsn) as deps:
+        await _offer_setup(deps, settings.public_url or address(sock))
         server = _Server(
             uvicorn.Config(
                 create_app(deps),
@@ -78,6 +83,9 @@ async def _web_deps(settings: Settings, dsn: str) -> AsyncIterator[WebDeps]:
     sealed = cipher(settings)
     async with AsyncExitStack() as stack:
         connections = await stack.enter_async_context(pool(dsn, size=settings.web_pool_size, name="web"))
+        own = await stack.enter_async_context(
+            open_deps(settings, dsn, name="admin", pool_size=_ADMIN_POOL_SIZE)
+        )
         yield WebDeps(
             inbox=await stack.enter_async_context(Inbox(connections, limits)),
             find_sender=CachedSenders(partial(_find_sender, connections, sealed)),
@@ -86,7 +94,19 @@ async def _web_deps(settings: Settings, dsn: str) -> AsyncIterator[WebDeps]:
             body_limit_bytes=settings.web_body_limit_bytes,
             schema_head=head(),
             version=VERSION,
+            admin=AdminDeps(deps=own, cipher=sealed, settings=settings, version=VERSION),
         )
+
+
+async def _offer_setup(deps: WebDeps, url: str) -> None:
+    """While nobody can sign in, print the link that makes the first user. Not logged: it is a secret."""
+    async with deps.pool.connection() as conn:
+        token = await setup_token(conn, now=deps.now())
+    if token is not None:
+        sys.stdout.write(
+            f"Make the first user of the admin site (link good for 24 hours): {url}/setup/{token}\n"
+        )
+        sys.stdout.flush()
 
 
 async def _find_sender(connections: Pool, sealed: Cipher, domain: str, /) -> Sender | None:

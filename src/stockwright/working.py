@@ -14,12 +14,14 @@ from stockwright.opening import utc_now
 from stockwright.roles import role_arguments, run_role
 from stockwright.sending import delete_old, wake_queues
 from stockwright.settings import Settings
+from stockwright.site_upkeep import SiteUpkeep
 from stockwright.upkeep import Upkeep
 
 LOG = structlog.get_logger("stockwright.working")
 
 _HOUR_S = 3600.0
 _UNINSTALLS_EVERY_S = 30.0
+_STATISTICS_EVERY_S = 60.0
 
 
 async def work(settings: Settings, dsn: str, stop: asyncio.Event) -> None:
@@ -54,6 +56,7 @@ def _limits(settings: Settings) -> WorkerLimits:
 
 def _chores(deps: Deps, settings: Settings) -> list[Chore]:
     upkeep = Upkeep(deps=deps, public_url=settings.public_url)
+    site = SiteUpkeep(deps=deps)
     often_s = settings.reconcile_every_s
     return [
         Chore(name="webhook subscriptions", every_s=_HOUR_S, run=upkeep.repair_subscriptions),
@@ -67,6 +70,8 @@ def _chores(deps: Deps, settings: Settings) -> list[Chore]:
             run=partial(delete_old, deps, keep=timedelta(days=settings.keep_messages_days)),
         ),
         Chore(name="reconciliation", every_s=often_s, run=upkeep.reconcile),
+        Chore(name="statistics", every_s=_STATISTICS_EVERY_S, run=site.count),
+        Chore(name="old sessions", every_s=_HOUR_S, run=site.forget),
     ]
 
 

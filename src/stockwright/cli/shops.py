@@ -159,7 +159,7 @@ def check(domain: Domain, *, as_json: AsJson = False) -> None:
 
 async def _check(service: Service, domain: str, *, as_json: bool) -> int:
     shop = await shop_named(service, domain)
-    if shop.status != "active":
+    if shop.status not in ("active", "stopped"):
         try:
             await resume_shop(service.deps, shop)
             shop = await shop_named(service, domain)

@@ -70,11 +70,12 @@ async def series(
     *,
     bucket: Literal["hour", "day"],
     since: datetime,
+    zone: str,
     whats: Sequence[str],
     shop_id: ShopId | None = None,
 ) -> list[Count]:
-    """Counts per hour or UTC day, of one shop or over all; what did not happen has no row."""
-    values = {"bucket": bucket, "since": since, "whats": list(whats), "shop_id": shop_id}
+    """Counts per hour or day of a time zone, of one shop or over all; what did not happen has no row."""
+    values = {"bucket": bucket, "since": since, "zone": zone, "whats": list(whats), "shop_id": shop_id}
     async with conn.cursor(row_factory=class_row(Count)) as cursor:
         await cursor.execute(SQL.series, values)
         return await cursor.fetchall()

@@ -1,14 +1,16 @@
-"""The web server's application: webhooks, health, metrics, the status page. Thin: it asks, stores, answers."""
+"""The web server's application: webhooks, health, metrics, the admin site. Thin: it asks, stores, answers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from stockwright.inbox import FindSender, Inbox
 from stockwright.store.database import Pool
+from stockwright.web.admin import admin_app
+from stockwright.web.admin.site import AdminDeps
 from stockwright.web.health import HealthPages
 from stockwright.web.metrics import Metrics
 from stockwright.web.webhooks import Webhooks
@@ -26,6 +28,7 @@ class WebDeps:
     schema_head: str  # the migration step that this release needs
     version: str
     more_routes: Sequence[BaseRoute] = field(default=())
+    admin: AdminDeps | None = None  # None: no admin site, as for a process that only takes webhooks
 
 
 def create_app(deps: WebDeps) -> Starlette:
@@ -47,7 +50,7 @@ def create_app(deps: WebDeps) -> Starlette:
             Route("/healthz", pages.alive, name="healthz"),
             Route("/readyz", pages.ready, name="readyz"),
             Route("/metrics", pages.metrics, name="metrics"),
-            Route("/", pages.status, name="status"),
             *deps.more_routes,
+            *([Mount("/", app=admin_app(deps.admin), name="admin")] if deps.admin else []),
         ]
     )

@@ -1,12 +1,11 @@
-"""/healthz, /readyz, /metrics and the status page: is the service well, in numbers."""
+"""/healthz, /readyz and /metrics: is the service well, in numbers."""
 
 import asyncio
 from time import monotonic
 
 import structlog
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from stockwright.inbox import Inbox
 from stockwright.store import health as store
@@ -17,12 +16,6 @@ LOG = structlog.get_logger(__name__)
 
 _KEEP_S = 5.0  # numbers from the database are this old at most
 _WAIT_S = 2.0  # for a connection
-_PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -37,9 +30,6 @@ class HealthPages:
         self._version = version
         self._numbers: tuple[float, store.Health] | None = None
         self._reading = asyncio.Lock()
-        self._pages = Environment(
-            loader=PackageLoader("stockwright.web"), autoescape=True, undefined=StrictUndefined
-        )
 
     async def alive(self, _request: Request) -> Response:
         """The process answers; says nothing about the database."""
@@ -70,12 +60,6 @@ class HealthPages:
         """Prometheus text."""
         page = self._metrics.page(await self._read(), inbox_waiting=self._inbox.waiting)
         return Response(page, media_type=_PROMETHEUS)
-
-    async def status(self, _request: Request) -> Response:
-        """One page for a person: the shops, what waits, what needs somebody."""
-        numbers = await self._read()
-        page = self._pages.get_template("status.html").render(numbers=numbers, version=self._version)
-        return HTMLResponse(page, status_code=200 if numbers else 503, headers=_PAGE_HEADERS)
 
     async def _read(self) -> store.Health | None:
         async with self._reading:

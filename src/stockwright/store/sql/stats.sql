@@ -25,8 +25,8 @@ on conflict (shop_id, what, hour) do update set count = excluded.count, last_at 
 -- delete_hours: statistics that nobody looks at any more
 delete from hourly where hour < %(before)s;
 
--- series: counts per bucket (hour or day) over shops or of one
-select what, date_trunc(%(bucket)s, hour, 'UTC') as at, sum(count)::bigint as count
+-- series: counts per bucket (hour or day of a time zone) over shops or of one
+select what, date_trunc(%(bucket)s, hour, %(zone)s) as at, sum(count)::bigint as count
 from hourly
 where hour >= %(since)s and what = any(%(whats)s) and (%(shop_id)s::bigint is null or shop_id = %(shop_id)s)
 group by 1, 2 order by 2, 1;

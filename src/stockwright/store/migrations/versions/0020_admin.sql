@@ -76,3 +76,7 @@ create index hourly_age on hourly (hour);
 
 create index effects_done on effects (finished_at) where state = 'done';
 create index pools_assumed on pools (shop_id, assumed) where assumed > 0;
+
+-- paused: the shop does not let us in, and is asked again. stopped: a person paused it, and only a person goes on.
+alter table shops drop constraint shops_status_check;
+alter table shops add constraint shops_status_check check (status in ('active', 'paused', 'stopped', 'uninstalled'));

@@ -1,0 +1,251 @@
+"""Home: is all well, shop by shop, and how busy the last day and month were. Reads aggregates only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stockwright.model import ShopId
+from stockwright.schedules import time_zone
+from stockwright.store import stats
+from stockwright.store.stats import Count, ShopNow
+from stockwright.web.admin.pages import page
+from stockwright.web.admin.routing import get
+from stockwright.web.admin.site import Section
+from stockwright.web.admin.tables import csv_response, wants_csv
+from stockwright.web.admin.visits import deps_of, site_of, visit_of
+
+_LATE_S = 60.0  # a worker takes due work within a second or two
+_QUIET = timedelta(days=1)
+_UTC = ZoneInfo("UTC")
+
+Bucket = Literal["hour", "day"]
+
+
+# --- is all well ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """Something that a person should look at."""
+
+    level: str  # bad | warn | info
+    text: str
+    href: str  # "" when there is no page for it
+    todo: str  # what to do, as the words of the link or of a sentence
+
+
+def troubles(shop: ShopNow, now: datetime) -> list[Trouble]:
+    """What is not as it should be with a shop, worst first."""
+    found = [*_shut_out(shop), *_stocks(shop), *_work(shop), *_webhooks(shop, now)]
+    return sorted(found, key=lambda one: ("bad", "warn", "info").index(one.level))
+
+
+def _shut_out(shop: ShopNow) -> list[Trouble]:
+    page_of_shop = f"/settings/shops/{shop.shop_id}"
+    found = []
+    if shop.status != "active":
+        words = "Somebody paused this shop" if shop.status == "stopped" else "Nothing is done for this shop"
+        why = shop.status_reason or "no reason was recorded"
+        found.append(Trouble(level="bad", text=f"{words}: {why}", href=page_of_shop, todo="Open the shop"))
+    if shop.budget_blocked:
+        text = "Shopify asked us to wait; calls go on by themselves."
+        found.append(Trouble(level="warn", text=text, href="", todo=""))
+    return found
+
+
+def _stocks(shop: ShopNow) -> list[Trouble]:
+    found = []
+    if shop.frozen:
+        text = f"{_plural(shop.frozen, 'stock')} frozen until you decide what the true number is."
+        href = f"/stock?shop={shop.shop_id}&state=frozen"
+        found.append(Trouble(level="bad", text=text, href=href, todo="Decide"))
+    if shop.assumed:
+        text = f"{_plural(shop.assumed, 'correction')} booked as applied although Shopify's answer was lost."
+        href = f"/stock?shop={shop.shop_id}&state=assumed"
+        found.append(Trouble(level="info", text=text, href=href, todo="Look at them"))
+    return found
+
+
+def _work(shop: ShopNow) -> list[Trouble]:
+    found = []
+    if shop.lag_s > _LATE_S and shop.status == "active":
+        text = f"Work has waited for {round(shop.lag_s / 60)} minutes. Is a worker running?"
+        found.append(Trouble(level="bad", text=text, href="", todo="Look with: stockwright doctor"))
+    if shop.failed_runs:
+        text = f"{_plural(shop.failed_runs, 'run')} failed in the last 24 hours."
+        href = f"/runs?shop={shop.shop_id}&state=failed"
+        found.append(Trouble(level="warn", text=text, href=href, todo="See why"))
+    if not shop.automations_enabled:
+        text = "No automation is switched on, so nothing happens yet."
+        found.append(Trouble(level="info", text=text, href="/automations", todo="Choose one"))
+    return found
+
+
+def _webhooks(shop: ShopNow, now: datetime) -> list[Trouble]:
+    href = f"/settings/shops/{shop.shop_id}"
+    if shop.webhook_problems:
+        text = f"Shopify does not tell us of {_plural(shop.webhook_problems, 'kind')} of change."
+        return [Trouble(level="warn", text=text, href=href, todo="See which")]
+    if shop.last_webhook_at is None and shop.automations_enabled:
+        text = "No webhook has come yet. Changes are found at reconciliation only."
+        return [Trouble(level="warn", text=text, href=href, todo="Check the shop")]
+    if shop.last_webhook_at is not None and now - shop.last_webhook_at > _QUIET:
+        return [
+            Trouble(level="warn", text="No webhook has come for a day.", href=href, todo="Check the shop")
+        ]
+    return []
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+# --- charts -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One line of a chart: what is counted, and what people call it."""
+
+    what: str  # of the table `hourly`
+    title: str
+
+
+MEASURES = (
+    Measure(what="events", title="Events"),
+    Measure(what="done:correct", title="Corrections"),
+    Measure(what="done:publish", title="Publishes"),
+    Measure(what="mails", title="Mails"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """A stretch of time that is charted."""
+
+    key: str
+    title: str
+    bucket: Bucket
+    buckets: int
+
+
+SPANS = (
+    Span(key="day", title="Last 24 hours", bucket="hour", buckets=24),
+    Span(key="month", title="Last 30 days", bucket="day", buckets=30),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One hour or day of a chart's table."""
+
+    at: datetime
+    label: str
+    counts: tuple[int, ...]  # as MEASURES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A span with its numbers, oldest first."""
+
+    span: Span
+    rows: Sequence[Row]
+
+    @property
+    def totals(self) -> list[int]:
+        """Over the whole span, as MEASURES."""
+        return [sum(row.counts[no] for row in self.rows) for no in range(len(MEASURES))]
+
+
+def starts(span: Span, now: datetime, zone: ZoneInfo) -> list[datetime]:
+    """The starts of a span's hours or days in a time zone, oldest first; the last one is still going on."""
+    if span.bucket == "hour":
+        last = now.replace(minute=0, second=0, microsecond=0)
+        return [last - timedelta(hours=back) for back in reversed(range(span.buckets))]
+    today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return [today - timedelta(days=back) for back in reversed(range(span.buckets))]
+
+
+def chart(span: Span, counts: Sequence[Count], now: datetime, zone: ZoneInfo) -> Chart:
+    """A span with a row for every hour or day, zeros too."""
+    found = {(count.what, count.at): count.count for count in counts}
+    label = "%H:%M" if span.bucket == "hour" else "%d %b"
+    return Chart(
+        span=span,
+        rows=[
+            Row(
+                at=at,
+                label=at.astimezone(zone).strftime(label),
+                counts=tuple(found.get((measure.what, at), 0) for measure in MEASURES),
+            )
+            for at in starts(span, now, zone)
+        ],
+    )
+
+
+# --- the page ---------------------------------------------------------------------------------------------
+
+
+async def show(request: Request) -> Response:
+    """The page, or one chart's table as CSV."""
+    now = visit_of(request).now
+    chosen = _chosen_shop(request)
+    async with deps_of(request).database.connection() as conn:
+        shops = await stats.shops_now(conn, now=now)
+        zone = _zone([shop for shop in shops if chosen in (None, shop.shop_id)])
+        charts = []
+        for span in SPANS:
+            since = starts(span, now, zone)[0]
+            counts = await stats.series(
+                conn,
+                bucket=span.bucket,
+                since=since,
+                zone="UTC" if span.bucket == "hour" else zone.key,
+                whats=[measure.what for measure in MEASURES],
+                shop_id=chosen,
+            )
+            charts.append(chart(span, counts, now, zone))
+    if wants_csv(request):
+        return _csv(charts[1] if request.query_params.get("span") == "month" else charts[0])
+    found = [(shop, troubles(shop, now)) for shop in shops]
+    return page(
+        request,
+        "home.html",
+        title="Home",
+        shops=found,
+        waiting_for_you=sum(trouble.level != "info" for _, some in found for trouble in some),
+        charts=charts,
+        measures=MEASURES,
+        zone=zone.key,
+        chosen=chosen,
+        pools_counted=stats.POOLS_COUNTED,
+        public_url=site_of(request).own.settings.public_url,
+    )
+
+
+def _chosen_shop(request: Request) -> ShopId | None:
+    text = request.query_params.get("shop", "")
+    return ShopId(int(text)) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def _zone(shops: Sequence[ShopNow]) -> ZoneInfo:
+    """The time zone that the shops share, else UTC. Only whole hours fit the hourly counts."""
+    names = {shop.timezone for shop in shops}
+    return (time_zone(names.pop()) or _UTC) if len(names) == 1 else _UTC
+
+
+def _csv(found: Chart) -> Response:
+    header = ["start", *(measure.title for measure in MEASURES)]
+    rows = [
+        {"start": row.at, **{m.title: n for m, n in zip(MEASURES, row.counts, strict=True)}}
+        for row in found.rows
+    ]
+    return csv_response(f"stockwright-{found.span.key}", rows, header=header)
+
+
+SECTION = Section(title="Home", href="/", icon="home", routes=(get("/", show),), samples=("/",))

@@ -1,0 +1,82 @@
+"""Settings, Audit log: who changed what, newest first."""
+
+import json
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stockwright.store import audit
+from stockwright.store.audit import Entry
+from stockwright.web.admin.pages import page
+from stockwright.web.admin.routing import get
+from stockwright.web.admin.site import Tab
+from stockwright.web.admin.tables import csv_response, cursor_of, listing, rows_wanted, wants_csv
+from stockwright.web.admin.visits import deps_of
+
+HREF = "/settings/audit"
+TAB = Tab(title="Audit log", href=HREF)
+SAMPLES = (HREF,)
+# The noun of an action, and what people call it. Who adds actions of a new noun adds it here.
+ABOUT = {
+    "automation": "Automations",
+    "mail": "Mail",
+    "pool": "Stocks",
+    "run": "Runs",
+    "shop": "Shops",
+    "template": "Templates",
+    "token": "API tokens",
+    "user": "Users",
+}
+# Actions in words; others show as they are written.
+ACTIONS = {
+    "shop.add": "added the shop",
+    "shop.remove": "removed the shop",
+    "shop.pause": "paused the shop",
+    "shop.resume": "resumed the shop",
+    "shop.change": "changed the shop",
+    "shop.subscribe": "repaired the webhooks of",
+    "user.add": "added the user",
+    "user.remove": "removed the user",
+    "user.password": "changed the password of",
+    "user.sign_out_everywhere": "signed out everywhere:",
+    "token.create": "created the API token",
+    "token.revoke": "revoked the API token",
+}
+_COLUMNS = ("at", "user", "action", "target", "detail")
+
+
+async def show(request: Request) -> Response:
+    """The log, of one kind of thing or all."""
+    about = request.query_params.get("about", "")
+    async with deps_of(request).database.connection() as conn:
+        found = await audit.entries(
+            conn,
+            about=about if about in ABOUT else None,
+            before=cursor_of(request),
+            limit=rows_wanted(request),
+        )
+    if wants_csv(request):
+        return csv_response("audit-log", [_row(entry) for entry in found], header=_COLUMNS)
+    return page(
+        request,
+        "settings/audit.html",
+        title="Audit log",
+        crumbs=(("Settings", "/settings"),),
+        entries=listing(request, found, cursor=lambda entry: entry.entry_id),
+        about=about,
+        nouns=ABOUT,
+        words=ACTIONS,
+    )
+
+
+def _row(entry: Entry) -> dict[str, object]:
+    return {
+        "at": entry.at,
+        "user": entry.user_name,
+        "action": entry.action,
+        "target": entry.target,
+        "detail": json.dumps(entry.detail),
+    }
+
+
+ROUTES = (get(HREF, show),)
