@@ -4,6 +4,7 @@ The order is the same for every operation. Holds no rule of the service and no r
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -165,6 +166,6 @@ def _response(operation: AnyOperation, reply: Reply) -> Response:
 
 
 def _too_many(wait_s: float) -> ApiProblem:
-    wait = max(1, round(wait_s + 0.5))
+    wait = math.ceil(wait_s)
     detail = f"This token asks too often. Wait {wait} s."
     return ApiProblem(kind=Kind.TOO_MANY, detail=detail, headers={"Retry-After": str(wait)})
