@@ -51,7 +51,7 @@ from stockwright.model import (
 QUIET_S = 5.0  # a mail waits until nothing was published for this long,
 LONGEST_WAIT_S = 60.0  # but never longer than this after the first product that it tells of
 HELD_LIMIT_S = 3600.0  # products that a scan found wait for its end, but never longer than this
-_MAILED_AT_ONCE = 250
+_MAILED_AT_ONCE = 5000  # products of one mail; it lists the first of them
 
 
 def _an_address(text: object) -> object:

@@ -150,7 +150,7 @@ async def save_wave(
 async def unmailed(
     conn: AsyncConnection, shop_id: ShopId, automation_id: AutomationId, *, since: datetime
 ) -> list[UnmailedRow]:
-    """Up to 1,000 waves confirmed since then that no mail has told of, oldest first."""
+    """Up to 6,000 waves confirmed since then that no mail has told of, oldest first."""
     values = {"shop_id": shop_id, "automation_id": automation_id, "since": since}
     async with conn.cursor(row_factory=class_row(UnmailedRow)) as cursor:
         await cursor.execute(SQL.unmailed, values)

@@ -41,7 +41,7 @@ select w.wave_id, w.product_id, w.title, w.quantity, w.confirmed, w.refused, w.c
 from restock_waves w left join runs r on r.shop_id = w.shop_id and r.run_id = w.run_id
 where w.shop_id = %(shop_id)s and w.automation_id = %(automation_id)s and w.wants_mail and w.mail_key is null
   and w.confirmed_at > %(since)s
-order by w.confirmed_at, w.wave_id limit 1000;
+order by w.confirmed_at, w.wave_id limit 6000;
 
 -- mark_mailed: these waves are told of by this mail; only those that no other mail tells of
 update restock_waves set mail_key = %(mail_key)s
