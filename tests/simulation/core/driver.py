@@ -254,6 +254,7 @@ class Driver:
         return True
 
     def _send(self, worker: Worker, intent: Intent) -> Generator[Pause, None, Reply]:
+        yield Pause("before_send", 0.01)
         if self._now(worker) - intent.sent_at > self._habits.sends_within:
             return _reply(intent, self._now(worker), "not_sent")
         call = self._network.write(intent.key, self._rows(intent))

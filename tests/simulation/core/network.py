@@ -118,6 +118,8 @@ class Network:
         call.outcome = SAID[fault]
         if fault == "write_member_refused":
             call.offenders = (self._rng.choice(call.rows).level,)
+        if call.outcome == "in_progress":
+            self._shop.say_in_progress(call.key)
         if fault == "write_in_progress_applied":
             self.unsure.add(call.key)
             self._clock.after(self._rng.uniform(0.0, 3.0), lambda: self._execute(call))

@@ -292,6 +292,8 @@ class Oracle:
         self.counts[f"booked_{how}"] += 1
         if how == "assumed" and self._scenario.policy.on_unknown != "settle":
             raise Violation("I9: an outcome was assumed although the shop chose `certain`")
+        if how == "assumed" and not doubt.first_within(self._scenario.policy.settle_window_s):
+            raise Violation("I9: an outcome was assumed from a first read outside the window")
         if booked != self.was_applied(key) and not truth.tainted:
             self._pardon(truth, doubt, commit, booked=booked, how=how)
         truth.doubt = None

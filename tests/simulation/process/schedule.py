@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.real_processes import Part
 
-PRODUCTS, VARIANTS = 6, 4
+PRODUCTS, VARIANTS = 60, 4
 LOCATIONS = ("Toronto", "Montreal")
 STOCK = 100_000  # of each pool at the start: nothing sells out, so every order is taken
 _DEATHS = (
