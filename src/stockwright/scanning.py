@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from stockwright.automations import stock_scan
-from stockwright.automations.contract import PagePlan, Plan, Scan, Tally, Unequal
+from stockwright.automations.contract import Emit, PagePlan, Plan, Scan, Tally, Unequal
 from stockwright.bookkeeping import load_pools, save_change
 from stockwright.deps import Deps
 from stockwright.model import JsonObject, ProductGid, RunId
@@ -13,13 +13,13 @@ from stockwright.shopify.products import ProductPage
 from stockwright.situations import (
     Loaded,
     claims_of_others,
-    emit,
+    custom_event,
     new_run,
+    product_checks,
     remember_items,
     settle_key,
-    wake_products,
 )
-from stockwright.store import keys, pools, runs
+from stockwright.store import inbox, keys, pools, runs
 from stockwright.store.database import Connection
 from stockwright.store.ids import new_id
 
@@ -106,11 +106,11 @@ async def _save_plan(
                 await save_change(conn, loaded.owner, change, run_id=run_id, at=now)
         except pools.Conflict:
             wake.append(ProductGid(change.product_id))  # adopted by its own run meanwhile
-    for effect in plan.effects:
-        await emit(conn, loaded, effect, now)  # type: ignore[arg-type]  # pages only emit
-    await wake_products(
-        conn, loaded, wake, {"because": "a scan found it changed or new", "run_id": run_id}, now
-    )
+    reason = {"because": "a scan found it changed or new", "run_id": run_id}
+    emitted = [custom_event(loaded, effect, now) for effect in plan.effects if isinstance(effect, Emit)]
+    events = [*emitted, *product_checks(loaded, wake, reason, now)]
+    if events:
+        await inbox.receive(conn, events)  # in one statement: it takes the jobs' locks in their order
 
 
 async def _finish(deps: Deps, loaded: Loaded, place: _Place) -> None:

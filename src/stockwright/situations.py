@@ -188,24 +188,28 @@ async def settle_key(
 
 async def emit(conn: Connection, loaded: Loaded, effect: Emit, at: datetime) -> EventId:
     """Put a custom event of this automation into the inbox, for itself."""
-    event_id = EventId(new_id("evt", at))
-    event = NewEvent(
+    event = custom_event(loaded, effect, at)
+    await inbox.receive(conn, [event])
+    return event.event_id
+
+
+def custom_event(loaded: Loaded, effect: Emit, at: datetime) -> NewEvent:
+    """A custom event of this automation, for itself."""
+    return NewEvent(
         shop_id=loaded.key.shop_id,
-        event_id=event_id,
+        event_id=EventId(new_id("evt", at)),
         topic=effect.topic,
         payload=effect.payload,
         source=Source.AUTOMATION,
         automation_id=loaded.key.automation_id,
     )
-    await inbox.receive(conn, [event])
-    return event_id
 
 
-async def wake_products(
-    conn: Connection, loaded: Loaded, products: Sequence[ProductGid], reason: JsonObject, at: datetime
-) -> None:
-    """Have these products looked at one by one, each under its own key."""
-    events = [
+def product_checks(
+    loaded: Loaded, products: Sequence[ProductGid], reason: JsonObject, at: datetime
+) -> list[NewEvent]:
+    """Events that have these products looked at one by one, each under its own key."""
+    return [
         NewEvent(
             shop_id=loaded.key.shop_id,
             event_id=EventId(new_id("evt", at)),
@@ -217,5 +221,3 @@ async def wake_products(
         )
         for product_id in dict.fromkeys(products)
     ]
-    if events:
-        await inbox.receive(conn, events)
