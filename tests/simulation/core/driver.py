@@ -44,7 +44,7 @@ class Habits:
     fenced: bool = True  # a step is stored only on the version that it was made from
     stores_before_sending: bool = True
     records_before_sending: bool = False
-    compares: bool = True  # every row carries the quantity that was read
+    moves_and_compares: bool = True  # rows are deltas that carry the quantity that was read
     renews_key_when_unknown: bool = False
     one_key_for_all: bool = False
     trusts_payload: bool = False
@@ -316,11 +316,13 @@ class Driver:
         return self._outside.order_moves(levels, since_s=seconds(intent.opened_at))
 
     def _rows(self, intent: Intent) -> tuple[ChangeRow, ...]:
+        moves = self._habits.moves_and_compares
         return tuple(
             ChangeRow(
                 self._outside.levels[row.member],
                 row.delta,
-                row.from_quantity if self._habits.compares else None,
+                row.from_quantity,
+                sets_to=None if moves else row.after,
             )
             for row in intent.rows
         )

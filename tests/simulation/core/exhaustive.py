@@ -477,3 +477,9 @@ LARGE = {
     ),
 }
 """The whole small scope, by `--exhaustive`."""
+
+KNOWN_WRONG = {"in progress, may apply twice": 24}
+"""A shop that says "in progress" and then applies both calls with one key cannot be told by any retry.
+
+We send the same key again after "in progress", as the reference says, and rely on at most one applying.
+"""

@@ -212,7 +212,9 @@ MUTANTS: Mapping[str, Mutant] = {
     "payload-trusted": Mutant(
         breaks="the level in the webhook counts more than the one read", habits=Habits(trusts_payload=True)
     ),
-    "no-cas": Mutant(breaks="rows are sent without a comparison", habits=Habits(compares=False)),
+    "no-cas": Mutant(
+        breaks="levels are set, and nothing is compared", habits=Habits(moves_and_compares=False)
+    ),
     "lease-without-fencing": Mutant(
         breaks="steps are stored whatever the version is", habits=Habits(fenced=False)
     ),

@@ -198,7 +198,10 @@ class Oracle:
     def _row(self, id: MemberId, reading: Reading | None) -> Shown:
         if reading is None:
             raise Violation(f"a step without a read speaks of the level of {id.item_id}")
-        return reading.levels[self._outside.levels[id]]
+        shown = reading.levels.get(self._outside.levels[id])
+        if shown is None:
+            raise Violation(f"I7: a step speaks of {id}, which its read does not show")
+        return shown
 
     def _is_behind(self, id: MemberId, reading: Reading | None) -> bool:
         """Whether the row of this read shows a moment before a correction of ours that was already made."""

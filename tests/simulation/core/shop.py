@@ -59,7 +59,8 @@ class ChangeRow(NamedTuple):
 
     level: LevelKey
     delta: int
-    from_quantity: int | None  # None: no comparison (only a negative control sends that)
+    from_quantity: int
+    sets_to: int | None = None  # set the level to this instead, comparing nothing: only a mutant sends that
 
 
 class Verdict(StrEnum):
@@ -148,14 +149,15 @@ class Shop:
         if any(self._is_stale(row) for row in rows):
             return Answer(Verdict.STALE)
         for row in rows:
-            self.move(row.level, delta=row.delta, cause=OURS, now_s=now_s, key=key)
+            delta = row.delta if row.sets_to is None else row.sets_to - self.levels[row.level].quantity
+            self.move(row.level, delta=delta, cause=OURS, now_s=now_s, key=key)
         application = Application(self.seq, now_s, key, rows)
         self.applications.append(application)
         self.on_application(application)
         return Answer(Verdict.APPLIED)
 
     def _is_stale(self, row: ChangeRow) -> bool:
-        return row.from_quantity is not None and self.levels[row.level].quantity != row.from_quantity
+        return row.sets_to is None and self.levels[row.level].quantity != row.from_quantity
 
     def value_at(self, level: LevelKey, time_s: float) -> tuple[int, float, int]:
         """Quantity, stamp and seq that the level had at `time_s` (a lagging read shows them)."""

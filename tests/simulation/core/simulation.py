@@ -23,7 +23,7 @@ from tests.simulation.core.shop import Application, LevelKey, Shop
 from tests.simulation.core.store import Store
 from tests.simulation.core.webhooks import Delivery, Webhooks
 
-SWEEP_S = 10.0
+SWEEP_S = 20.0
 SETTLED_IN_S = 2 * RECONCILE_S
 CALM_S = 45.0
 JUMP_S = 3600.0
