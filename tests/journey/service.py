@@ -261,9 +261,26 @@ class Service:
         if row is None or row[0] is None:
             return False
         await self._run(wake.key_of(row[1]))
-        async with self.database.connection() as conn:
-            await conn.execute("select procrastinate_finish_job_v1(%s, 'succeeded', true)", (row[0],))
+        async with self.database.connection() as conn:  # it is gone when others took this worker for dead
+            await conn.execute(
+                "select procrastinate_finish_job_v1(id, 'succeeded', true) from procrastinate_jobs where id = %s and status = 'doing'",
+                (row[0],),
+            )
         return True
+
+    async def bury(self) -> None:
+        """What other workers do when this one is dead: its jobs are closed, their keys run again."""
+        async with self.database.connection() as conn, conn.transaction():
+            while (key := await wake.close_dead_job(conn, self.worker_id)) is not None:
+                await self.failures.record_crash(conn, key)
+
+    async def restart(self) -> None:
+        """A worker process starts after one that died."""
+        await self.bury()
+        self.start_anew()
+        async with self.database.connection() as conn:
+            await wake.wake_in_doubt(conn)
+        await self.sweep()
 
     async def _run(self, key: Key) -> None:
         started_at = self.clock.now()
@@ -372,24 +389,30 @@ async def one_round(deps: Deps, key: Key) -> bool:
 async def running(dsn: str, *, shop: Shop | None = None, **options: Any) -> AsyncIterator[Service]:
     """A service in a fresh database, its shop installed without automations; all is checked at the end."""
     database_clock = DatabaseClock(dsn)
-    clock = cast(ManualClock, shop.clock) if shop else ManualClock()
-    database_clock.set(clock.now())
     try:
         async with pool(dsn, size=6, name="journey") as connections:
-            service = Service(
-                shop=shop or new_shop(clock),
-                clock=clock,
-                database=connections,
-                database_clock=database_clock,
-                **options,
-            )
-            async with Inbox(connections, Limits(writers=1)) as inbox:
-                service.inbox = inbox
-                await service.install()
+            shop = shop or new_shop(ManualClock())
+            async with serving(connections, database_clock, shop, **options) as service:
                 yield service
                 await check_everything(service.database, service.shop_id)
     finally:
         database_clock.close()
+
+
+@asynccontextmanager
+async def serving(
+    connections: Pool, database_clock: DatabaseClock, shop: Shop, **options: Any
+) -> AsyncIterator[Service]:
+    """A service over open connections to an empty database; nothing is checked."""
+    clock = cast(ManualClock, shop.clock)
+    database_clock.set(clock.now())
+    service = Service(
+        shop=shop, clock=clock, database=connections, database_clock=database_clock, **options
+    )
+    async with Inbox(connections, Limits(writers=1)) as inbox:
+        service.inbox = inbox
+        await service.install()
+        yield service
 
 
 def new_shop(clock: ManualClock, **options: Any) -> Shop:

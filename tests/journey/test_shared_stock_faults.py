@@ -354,3 +354,31 @@ def test_a_worker_that_was_held_up_does_not_send_into_a_settlement(database) -> 
         assert len(service.writes) == 1
 
     play(database, story, policy=policy)
+
+
+@pytest.mark.parametrize("point", ["reading", "read", "sending", "executed", "sent"])
+def test_two_workers_on_one_stock_give_way_to_each_other(database, point) -> None:
+    """A worker that was taken for dead goes on while another one has run its key."""
+
+    async def story(service: Service) -> None:
+        poster = await start(service)
+        overtaken = 0
+
+        async def be_overtaken(at: str) -> None:
+            nonlocal overtaken
+            if at == point and not overtaken:
+                overtaken = 1
+                poster.sell("B")
+                await service.bury()
+                await service.move(1)
+                await service.settle()
+
+        await service.wait(30)
+        service.seam = be_overtaken
+        poster.sell("A")
+        await service.wait(600)
+        assert overtaken == 1
+        assert service.errors == []
+        assert poster.levels() == [8, 8, 8]
+
+    play(database, story)
