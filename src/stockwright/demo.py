@@ -298,6 +298,7 @@ async def _set_up(deps: Deps, plan: Plan) -> list[AutomationRow]:
 
 def _page(plan: Plan) -> str:
     program = Path(sys.executable).with_name("stockwright")
+    reconcile_s = plan.settings.reconcile_every_s
     command = f"STOCKWRIGHT_HOME={plan.settings.home} {program if program.exists() else 'stockwright'}"
     return f"""
 Stockwright {VERSION} runs against the bundled shop. Nothing leaves this machine.
@@ -307,13 +308,14 @@ Stockwright {VERSION} runs against the bundled shop. Nothing leaves this machine
   Its logs       {plan.settings.home / "logs"}
 
 Two automations are at work:
-  Art prints                  variants are listings of one stock: a sale of one lowers all others (Toronto)
-  Limited editions, accessories   a change of one variant is carried to all others, at every location
+  Art prints                      variants are listings of one stock, at Toronto: a sale of one lowers the others
+  Limited editions, accessories   a change of one variant is carried to the others, at every location
 
 Try this:
-  1. Open the shop and buy "Harbour at Dawn", framed. The unframed one follows while you look.
-  2. Buy framed and unframed in one order: both fall by two. Refund it: both rise again.
-  3. Let the shop drop a webhook or an answer, sell, and see it healed.
+  1. Open the shop and sell "Harbour at Dawn", framed. The unframed one follows while you look.
+  2. Sell framed and unframed in one order: both fall by two. Refund it: both rise again.
+  3. Lose the next webhook, sell a "Linen Tote", and watch the reconciliation find it within {reconcile_s:g} s:
+     curl -d '{{"next": [{{"fault": "webhook_drop"}}]}}' {plan.shop_url}/_emulator/faults
   4. In another terminal, ask why:
 
      {command} stock show --shop {DOMAIN}
