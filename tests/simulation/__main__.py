@@ -4,25 +4,50 @@ Holds no simulation itself. Exit status 0: everything held; 1: something did not
 """
 
 import argparse
-import importlib
 import os
 import sys
-from importlib.util import find_spec
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from tests.simulation import core
 from tests.simulation.core import controls, exhaustive, mutants
-from tests.simulation.report import Report
 
-SHARES = {"core": 1, "whole": 1_000, "process": 20_000}
-"""Depths from fast to slow, and of how many core seeds each runs one."""
+ENOUGH_FOR_ALL_FAULTS = 2_000
+"""Core seeds from which on every kind of fault must have struck."""
 
 
-class Depth(Protocol):
-    """What a package `tests.simulation.<depth>` offers."""
+class Report(Protocol):
+    """What every depth's run returns."""
 
-    def run(self, seeds: range, *, workers: int) -> Report: ...
+    failures: dict[int, str]
 
-    def replay(self, seed: int) -> Report: ...
+    def lines(self) -> list[str]: ...
+
+
+def _core(seeds: range, processes: int) -> Report:
+    report = core.run(seeds, processes=processes, tell=print)
+    if len(seeds) >= ENOUGH_FOR_ALL_FAULTS and report.missing_kinds:
+        report.failures[-1] = f"never injected: {', '.join(report.missing_kinds)}"
+    return report
+
+
+def _whole(seeds: range, processes: int) -> Report:
+    from tests.simulation import whole  # it needs PostgreSQL; who runs the core depth needs none
+
+    report: Report = whole.run(seeds, processes=processes, tell=print)
+    return report
+
+
+def _process(seeds: range, processes: int) -> Report:
+    from tests.simulation import process
+
+    report: Report = process.run(seeds, tell=print)
+    return report
+
+
+DEPTHS: Mapping[str, Callable[[range, int], Report]] = {"core": _core, "whole": _whole, "process": _process}
+SHARES = {"core": 1, "whole": 100, "process": 10_000}
+"""Of how many core seeds the slower depths play one, when all are run."""
 
 
 def main() -> int:
@@ -34,8 +59,8 @@ def main() -> int:
     if args.exhaustive:
         return _exhaustive(args.exhaustive)
     if args.seed is not None:
-        return _told(_replay(args.depth, args.seed, args.mutant))
-    return _all(args.depth, first=args.first, seeds=args.seeds, workers=args.workers)
+        return _replay(args.depth, args.seed, args.mutant)
+    return _all(args.depth, first=args.first, seeds=args.seeds, processes=args.workers)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -44,12 +69,12 @@ def _arguments() -> argparse.ArgumentParser:
         "--seeds", type=int, default=2_000, help="how many seeds of the core depth (default 2000)"
     )
     parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
-    parser.add_argument("--depth", choices=[*SHARES, "all"], default="all")
+    parser.add_argument("--depth", choices=[*DEPTHS, "all"], default="all")
     parser.add_argument(
         "--seed", type=int, help="run this one seed and tell every step (depth core unless given)"
     )
     parser.add_argument(
-        "--mutant", choices=[*mutants.MUTANTS, "all"], help="break one of our rules and find it"
+        "--mutant", choices=[*mutants.MUTANTS, "all"], default="", help="break one of our rules and find it"
     )
     parser.add_argument(
         "--control", choices=[*controls.CONTROLS, "all"], help="run a rule that is known to be wrong"
@@ -63,38 +88,25 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _all(depth: str, *, first: int, seeds: int, workers: int) -> int:
-    """Every chosen depth that is here, from fast to slow."""
-    worst = 0
-    for name, share in SHARES.items():
-        if depth not in (name, "all"):
-            continue
-        if find_spec(f"tests.simulation.{name}") is None:
-            print(f"{name}: this checkout has no package tests/simulation/{name}")
-            worst = max(worst, int(depth == name))
-            continue
-        count = seeds if depth == name else -(-seeds // share)
-        worst = max(worst, _told(_depth(name).run(range(first, first + count), workers=workers)))
-    return worst
+def _all(depth: str, *, first: int, seeds: int, processes: int) -> int:
+    """Every chosen depth, from fast to slow."""
+    failed = False
+    for name, run in DEPTHS.items():
+        if depth in (name, "all"):
+            count = seeds if depth == name else -(-seeds // SHARES[name])
+            failed = bool(_tell(run(range(first, first + count), processes))) or failed
+    return int(failed)
 
 
-def _depth(name: str) -> Depth:
-    depth: Depth = importlib.import_module(f"tests.simulation.{name}")  # type: ignore[assignment]
-    return depth
+def _replay(depth: str, seed: int, mutant: str) -> int:
+    if depth in ("core", "all"):
+        return _tell(core.replay(seed, mutant=mutant, tell=print))
+    return _tell(DEPTHS[depth](range(seed, seed + 1), 1))
 
 
-def _replay(depth: str, seed: int, mutant: str | None) -> Report:
-    name = "core" if depth == "all" else depth
-    if mutant and name == "core":
-        from tests.simulation import core
-
-        return core.replay(seed, mutant=mutants.MUTANTS[mutant])
-    return _depth(name).replay(seed)
-
-
-def _told(report: Report) -> int:
-    print(report.told(), flush=True)
-    return 0 if report.ok else 1
+def _tell(report: Report) -> int:
+    print(*report.lines(), sep="\n", flush=True)
+    return int(bool(report.failures))
 
 
 def _mutants(name: str, *, seeds: range) -> int:

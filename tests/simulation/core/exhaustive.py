@@ -93,7 +93,7 @@ class World(NamedTuple):
     stamps: tuple[tuple[int, int], ...]  # per level: epoch and number of the newest change
     moved: int  # net outside movement so far
     epoch: int
-    count: int
+    number: int  # of the newest change, for stamps
     wake: bool
     missed: bool
     hands: tuple[Hand, ...]
@@ -223,8 +223,8 @@ class Explorer:
         levels, stamps = list(world.levels), list(world.stamps)
         for index, delta in rows:
             levels[index] += delta
-            stamps[index] = (world.epoch, world.count + 1)
-        return world._replace(levels=tuple(levels), stamps=tuple(stamps), count=world.count + 1)
+            stamps[index] = (world.epoch, world.number + 1)
+        return world._replace(levels=tuple(levels), stamps=tuple(stamps), number=world.number + 1)
 
     def _wakes(self, world: World) -> Iterator[Act]:
         if world.missed:

@@ -6,7 +6,6 @@ No module is patched.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 from stockwright.ledger import journal, protocol
 from stockwright.ledger.state import (
@@ -219,7 +218,7 @@ MUTANTS: Mapping[str, Mutant] = {
         breaks="steps are stored whatever the version is", habits=Habits(fenced=False)
     ),
     "late-send": Mutant(
-        breaks="a worker that slept sends an old intent", habits=Habits(sends_within=timedelta(days=1))
+        breaks="a worker that slept sends an old intent", habits=Habits(asks_before_sending=False)
     ),
     "location-ignored": Mutant(
         breaks="every pool reads the first location", habits=Habits(ignores_location=True)
