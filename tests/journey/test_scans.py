@@ -2,8 +2,8 @@
 
 from shopify_emulator import Fault
 from stockwright import installing
-from stockwright.model import SET_CACHE
-from stockwright.store import runs
+from stockwright.model import SET_CACHE, WHOLE_SHOP, Key
+from stockwright.store import runs, wake
 from tests.journey.listings import TAG, TYPE, add_listing
 from tests.journey.service import Service, play
 from tests.journey.test_shared_stock import ACROSS, WITHIN, stored_pools
@@ -199,5 +199,22 @@ def test_types_are_matched_in_any_case_and_all_products_by_default(database) -> 
         mug.sell("A")
         await service.wait(30)
         assert (poster.levels(), mug.levels()) == ([9, 9, 9], [9, 10, 10])
+
+    play(database, story)
+
+
+def test_a_wake_up_of_the_whole_shop_with_nothing_to_do_leaves_no_run(database) -> None:
+    """After a crash a key may be woken although its work was done."""
+
+    async def story(service: Service) -> None:
+        service.shop.add_location("Toronto")
+        listings(service, 1)
+        row = await service.add(ACROSS[0], **ACROSS[1])
+        before = await newest_scan(service)
+        key = Key(shop_id=service.shop_id, automation_id=row.automation_id, subject=WHOLE_SHOP)
+        async with service.database.connection() as conn:
+            await wake.wake(conn, [(key, None)])
+        await service.settle()
+        assert (await newest_scan(service)).run_id == before.run_id
 
     play(database, story)

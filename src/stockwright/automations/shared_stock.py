@@ -124,7 +124,7 @@ def member_of(event: Event) -> MemberId | None:
 def decide(sharing: Sharing, situation: Situated, facts: Facts) -> Plan:
     """The next step of each pool of the product."""
     if situation.subject == WHOLE_SHOP:
-        return Plan(because=NO_DATA, error={"message": NO_DATA})
+        return _without_products(situation)
     need = needs(sharing, situation)
     if isinstance(need, NoRead):
         return _without_read(sharing, situation)
@@ -135,6 +135,12 @@ def decide(sharing: Sharing, situation: Situated, facts: Facts) -> Plan:
     if out:
         return _dissolve_all(situation, out, title=product.title)
     return _step_all(sharing, situation, facts, product)
+
+
+def _without_products(situation: Situated) -> Plan:
+    if not situation.events:  # woken after a crash, when its work was done already
+        return Plan(because="Nothing waits for the whole shop.")
+    return Plan(because=NO_DATA, error={"message": NO_DATA})
 
 
 def _without_read(sharing: Sharing, situation: Situated) -> Plan:

@@ -24,6 +24,7 @@ from tests.simulation.whole.scenario import Scenario, scenario_of
 
 RECONCILE_S = 300.0
 SLICE_S = 150.0
+LAST_RETRY_S = 4.5 * 3600  # then Shopify tries no delivery again
 WITHOUT_ORDERS = ("read_products", "write_products", "read_inventory", "write_inventory", "read_locations")
 
 
@@ -213,6 +214,8 @@ class Storm:
     async def _one_calm_sale(self) -> None:
         """One sale costs at most two requests, its echo none, and then there is silence (I6)."""
         service = self._service
+        await service.wait(LAST_RETRY_S)
+        await service.subscribe()  # deliveries refused to the end cost the subscription; the hourly repair
         before = len(service.requests)
         listing = self._outside.listings[0]
         listing.sell("A", location=self._outside.locations[0])
