@@ -14,7 +14,7 @@ from datetime import datetime
 from stockwright.ledger.state import Entry, FreezeCode, Intent, MemberId, PoolState
 from tests.simulation.core.clock import seconds
 from tests.simulation.core.driver import Committed
-from tests.simulation.core.network import Network, Reading, Shown
+from tests.simulation.core.network import Reading, Shown
 from tests.simulation.core.outside import BY_ORDERS, Outside
 from tests.simulation.core.scenario import Scenario
 from tests.simulation.core.shop import OURS, Application, LevelKey, Shop
@@ -70,11 +70,10 @@ class PoolTruth:
 class Oracle:
     """Judges every stored step, every adjustment that the shop executes, and the end of a run."""
 
-    def __init__(self, scenario: Scenario, *, shop: Shop, outside: Outside, network: Network) -> None:
+    def __init__(self, scenario: Scenario, *, shop: Shop, outside: Outside) -> None:
         self._scenario = scenario
         self._shop = shop
         self._outside = outside
-        self._network = network
         self.pools: dict[str, PoolTruth] = {}
         self.counts: Counter[str] = Counter()
         self._closed: dict[str, bool] = {}  # key -> how it was booked

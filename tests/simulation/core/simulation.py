@@ -81,7 +81,7 @@ class Simulation:
             scenario, clock=self.clock, shop=self.shop, rng=self._rng, announce=self._changed
         )
         self.store = Store(self.outside.locations)
-        self.oracle = Oracle(scenario, shop=self.shop, outside=self.outside, network=self.network)
+        self.oracle = Oracle(scenario, shop=self.shop, outside=self.outside)
         self.driver = Driver(
             clock=self.clock,
             store=self.store,
