@@ -11,9 +11,9 @@ from tests.simulation.process.schedule import KILLED_ALONE, schedule_of
 def test_kills_of_real_processes_lose_no_webhook_and_no_unit_of_stock() -> None:
     report = run([7], kills=6, sales=200)
     assert report.failures == {}
-    assert report.faults.total() == 6
-    assert int(report.figures["corrections"]) > 0
-    assert int(report.figures["webhooks answered 200"]) > 0
+    assert report.kills.total() == 6
+    assert report.counts["corrections"] > 0
+    assert report.counts["webhooks answered 200"] > 0
 
 
 def test_a_schedule_kills_every_part_and_repeats_itself() -> None:

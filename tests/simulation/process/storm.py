@@ -1,6 +1,7 @@
 """One seed against real processes: sells over HTTP, kills parts of the service, waits, and has it judged."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -46,7 +47,7 @@ class Outcome:
 
     schedule: Schedule
     verdict: Verdict
-    kills: dict[Part, int]
+    kills: Counter[Part]
     converged_after_s: float  # since the last order
     took_s: float
 
@@ -60,7 +61,7 @@ class Storm:
     service: Service
     webhook_log: Path
     initial: Json  # the shop's state before the first order
-    kills: dict[Part, int] = field(default_factory=dict)
+    kills: Counter[Part] = field(default_factory=Counter)
     _history: list[Json] = field(default_factory=list)
 
     def run(self) -> Outcome:
@@ -98,7 +99,7 @@ class Storm:
     def _kill(self, one: Round) -> None:
         time.sleep(one.kill.delay_s)
         self.service.kill(one.kill.part)
-        self.kills[one.kill.part] = self.kills.get(one.kill.part, 0) + 1
+        self.kills[one.kill.part] += 1
         if one.kill.part is Part.SERVICE:
             self.service.start()
 
