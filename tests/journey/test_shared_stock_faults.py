@@ -382,3 +382,21 @@ def test_two_workers_on_one_stock_give_way_to_each_other(database, point) -> Non
         assert poster.levels() == [8, 8, 8]
 
     play(database, story)
+
+
+def test_sales_while_an_answer_is_awaited_cost_no_request_and_all_count_in_the_end(database) -> None:
+    async def story(service: Service) -> None:
+        poster = await start(service, levels=50)
+        await service.wait(30)
+        service.shop.faults.next(ADJUST, Fault.TIMEOUT_BEFORE)
+        poster.sell("A")
+        await service.settle()
+        service.requests.clear()
+        for _ in range(20):
+            poster.sell("A")
+            await service.wait(4)
+        assert service.requests == []
+        await service.wait(120)
+        assert poster.levels() == [29, 29, 29]
+
+    play(database, story)

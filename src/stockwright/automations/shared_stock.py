@@ -91,10 +91,22 @@ def _reads_nothing(sharing: Sharing, situation: Situated) -> bool:
 def _wants_read(pool: PoolView, situation: Situated) -> bool:
     state = pool.state
     if state.intent is not None:
-        return state.intent.resend_at is None
+        return state.intent.resend_at is None and not _waits_for_proof(pool, situation)
     if pool.wake_at is not None and pool.wake_at <= situation.now:
         return True
     return state.raise_wait is not None and bool(situation.events)
+
+
+def _waits_for_proof(pool: PoolView, situation: Situated) -> bool:
+    """A lost answer was looked into, and no read can settle it before the pool's wake-up, which reads it all."""
+    intent = pool.state.intent
+    return (
+        intent is not None
+        and intent.first_read is not None
+        and pool.state.frozen is None
+        and pool.wake_at is not None
+        and pool.wake_at > situation.now
+    )
 
 
 def _is_known(sharing: Sharing, situation: Situated, event: Event) -> bool:
@@ -107,7 +119,10 @@ def _is_known(sharing: Sharing, situation: Situated, event: Event) -> bool:
     if place is None:
         return True
     pool = next((pool for pool in situation.pools if pool.place == place.id), None)
-    return pool is not None and protocol.is_echo(pool.state, member, event.payload.get("available"))
+    if pool is None:
+        return False
+    available = event.payload.get("available")
+    return _waits_for_proof(pool, situation) or protocol.is_echo(pool.state, member, available)
 
 
 def member_of(event: Event) -> MemberId | None:
