@@ -50,6 +50,8 @@ async def resolve_pool(deps: Deps, row: PoolRow, decision: Decision) -> str:
     # Without rows the step books and corrects nothing: the key's next run does, with a fresh read.
     policy = replace(loaded.situation.policy, rows_per_intent=0)
     change = _change(view, resolve, policy)
+    # Due at once: without a wake-up time of its own the pool would not be read before its next event.
+    change = replace(change, step=replace(change.step, wake_at=resolve.at))
     if not change.step.entries:
         raise StockwrightError(change.step.because)
     await _save(deps, loaded, change)
