@@ -17,7 +17,7 @@ import httpx2
 from cryptography.fernet import Fernet
 
 from shopify_emulator import EmulatorTransport, ManualClock, Shop
-from stockwright import effects, engine, installing, upkeep
+from stockwright import app, effects, engine, installing, upkeep
 from stockwright.deps import Deps, refresh_shop
 from stockwright.encryption import Cipher
 from stockwright.inbox import Inbox, Limits, Received, Rejection, Sender, read_webhook, sender_domain
@@ -74,7 +74,7 @@ class Courier(httpx2.AsyncBaseTransport):
         noted = service.note(request)
         writes = noted.operation == "AdjustQuantities"
         await service.seam("sending" if writes else "reading")
-        await service.travel()
+        await service.move(service.round_trip_s)
         for meet in service.meetings.pop(noted.operation, ()):
             meet()
         try:
@@ -84,8 +84,6 @@ class Courier(httpx2.AsyncBaseTransport):
             raise
         finally:
             await service.seam("executed" if writes else "shown")
-        await service.travel()
-        await service.seam("sent" if writes else "read")
         noted.answered = True
         return response
 
@@ -117,6 +115,7 @@ class Service:
     round_trip_s: float = 0.1
     seed: int = 0
     seam: Seam = no_seam
+    handle_key: Callable[[Deps, Key], Awaitable[None]] = app.handle_key
     on_move: Callable[[], Awaitable[None]] | None = None  # something of the outside may be due
     requests: list[Request] = field(default_factory=list)
     meetings: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
@@ -194,9 +193,6 @@ class Service:
         self._set(until)
         if self.on_move is not None:
             await self.on_move()
-
-    async def travel(self) -> None:
-        await self.move(self.round_trip_s / 2)
 
     def _set(self, at: datetime) -> None:
         self.clock.advance((at - self.clock.now()).total_seconds())
@@ -285,7 +281,7 @@ class Service:
     async def _run(self, key: Key) -> None:
         started_at = self.clock.now()
         try:
-            await handle_key(self.deps, key)
+            await self.handle_key(self.deps, key)
         except Exception as error:  # noqa: BLE001 - as a worker does
             self.errors.append(error)
             await self.failures.record(key, error)
@@ -350,7 +346,7 @@ async def _register_worker(conn: Any) -> int:
 
 
 async def handle_key(deps: Deps, key: Key) -> None:
-    """What the composition root does with a key, without its pauses between rounds."""
+    """What the composition root does with a key, without its pauses between rounds: for thousands of them."""
     try:
         for _ in range(ROUNDS):
             if not await one_round(deps, key):
@@ -406,9 +402,7 @@ async def serving(
     """A service over open connections to an empty database; nothing is checked."""
     clock = cast(ManualClock, shop.clock)
     database_clock.set(clock.now())
-    service = Service(
-        shop=shop, clock=clock, database=connections, database_clock=database_clock, **options
-    )
+    service = Service(shop=shop, clock=clock, database=connections, database_clock=database_clock, **options)
     async with Inbox(connections, Limits(writers=1)) as inbox:
         service.inbox = inbox
         await service.install()

@@ -356,7 +356,7 @@ def test_a_worker_that_was_held_up_does_not_send_into_a_settlement(database) -> 
     play(database, story, policy=policy)
 
 
-@pytest.mark.parametrize("point", ["reading", "read", "sending", "executed", "sent"])
+@pytest.mark.parametrize("point", ["reading", "shown", "sending", "executed"])
 def test_two_workers_on_one_stock_give_way_to_each_other(database, point) -> None:
     """A worker that was taken for dead goes on while another one has run its key."""
 

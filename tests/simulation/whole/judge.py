@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from shopify_emulator import Movement, Shop
 from stockwright.ledger import wire
@@ -25,7 +26,7 @@ class Judged:
 
     row: PoolRow
     state: PoolState
-    journal: Sequence[JournalRow]
+    since: datetime  # when its levels were adopted, by a rule or later by a person
     tainted: bool
 
 
@@ -72,7 +73,8 @@ class Judge:
                     row, str(entry.data["key"]), entry.kind, dict(entry.data), ours
                 )
         self._judge_freeze(row, state)
-        return Judged(row=row, state=state, journal=journal, tainted=tainted)
+        adopted = [entry.at for entry in entries if entry.kind == "adopted"]
+        return Judged(row=row, state=state, since=adopted[-1], tainted=tainted)
 
     def _judge_booking(
         self, row: PoolRow, key: str, kind: str, data: dict[str, object], ours: dict[str, list[Movement]]
@@ -117,7 +119,9 @@ class Judge:
             moved = sum(
                 move.delta
                 for move in self._shop.history()
-                if move.cause == "api" and (move.item, move.location) == (id.item_id, id.location_id)
+                if move.at > judged.since
+                and move.cause == "api"
+                and (move.item, move.location) == (id.item_id, id.location_id)
             )
             if member.confirmed != moved:
                 raise Violation(f"I2: {judged.row.title} counts {member.confirmed} of ours, the shop {moved}")
