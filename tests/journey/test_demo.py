@@ -80,7 +80,7 @@ def test_the_demo_says_what_to_try_and_ctrl_c_leaves_nothing_behind() -> None:
         assert children_of(demo.pid) == {}
 
 
-def test_a_port_that_is_given_and_taken_is_an_error_with_the_end_of_the_log() -> None:
+def test_a_port_that_is_given_and_taken_is_refused_at_once() -> None:
     with temporary_home() as home, socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
