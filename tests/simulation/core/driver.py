@@ -33,6 +33,7 @@ from tests.simulation.core.store import Event, Store
 
 ROUNDS = 10  # reads in a row of one job before it gives way to the sweep
 CONFLICTS = 5
+READ_LIMIT_S = 5.0  # a read that took longer is too vague to place orders before or after it
 
 StepFunction = Callable[..., Step]
 
@@ -178,6 +179,8 @@ class Driver:
         if reading is None:
             self._store.wake_by(key, self._clock.now_s + 3.0)
             return False
+        if abs((self._now(worker) - at).total_seconds()) > READ_LIMIT_S:
+            return True
         moves = before if before == self._order_moves(intent) else None
         yield Pause("after_read", 0.02)
         observation = Observation(

@@ -170,8 +170,7 @@ class Oracle:
             case "first_read":
                 self._first_read(truth, entry, commit.reading)
             case "resent":
-                assert truth.doubt is not None
-                truth.doubt.sent_at = entry.at
+                self._doubt(truth).sent_at = entry.at
             case "intent_applied" | "intent_not_applied":
                 self._booked(truth, commit, entry)
             case "frozen":
@@ -212,7 +211,7 @@ class Oracle:
 
     def _taint(self, truth: PoolTruth, why: str) -> None:
         truth.tainted = why
-        self.counts[why] += 1
+        self.counts[f"{why}_when_{self._scenario.policy.on_unknown}"] += 1
 
     def _left(self, truth: PoolTruth, id: MemberId) -> None:
         """What a level moved counts up to the last read that was accepted, not beyond."""
@@ -273,14 +272,16 @@ class Oracle:
         self.counts["intents"] += 1
 
     def _first_read(self, truth: PoolTruth, entry: Entry, reading: Reading | None) -> None:
-        assert truth.doubt is not None
-        assert reading is not None
-        truth.doubt.first_at = entry.at
-        truth.doubt.first = {
-            id: shown
-            for id in truth.doubt.opened
-            if (shown := reading.levels.get(self._outside.levels[id])) is not None
+        doubt, levels = self._doubt(truth), reading.levels if reading else {}
+        doubt.first_at = entry.at
+        doubt.first = {
+            id: shown for id in doubt.opened if (shown := levels.get(self._outside.levels[id])) is not None
         }
+
+    def _doubt(self, truth: PoolTruth) -> Doubt:
+        if truth.doubt is None:
+            raise Violation("I2: the ledger speaks of an open correction that was never opened or has ended")
+        return truth.doubt
 
     # --- how intents end ---
 
