@@ -46,6 +46,16 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert not broken, "links to nothing: " + ", ".join(broken)
 
 
+def test_tests_that_pages_name_exist() -> None:
+    named = {
+        (page.name, path)
+        for page in PAGES
+        for path in re.findall(r"`(tests/[a-z0-9_/.]+)`", page.read_text(encoding="utf-8"))
+    }
+    missing = sorted((page, path) for page, path in named if not (ROOT / path).exists())
+    assert not missing, f"named but not there: {missing}"
+
+
 def test_every_decision_record_is_listed() -> None:
     page = (DOCS / "architecture.md").read_text(encoding="utf-8")
     missing = [path.name for path in sorted((DOCS / "decisions").glob("*.md")) if path.name not in page]

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from stockwright.inbox import FindSender, Inbox
 from stockwright.store.database import Pool
@@ -48,6 +49,7 @@ def create_app(deps: WebDeps) -> Starlette:
             Route("/readyz", pages.ready, name="readyz"),
             Route("/metrics", pages.metrics, name="metrics"),
             Route("/", pages.status, name="status"),
+            Mount("/static", StaticFiles(packages=[("stockwright.web", "static")]), name="static"),
             *deps.more_routes,
         ]
     )
