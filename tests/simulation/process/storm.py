@@ -72,9 +72,9 @@ class Storm:
                 self._round(one, buyers)
             self._sell(self.schedule.calm, buyers)
         calm_since = time.monotonic()
-        facts = self._until_converged()
+        shop, deliveries, facts = self._until_converged()
         converged_after_s = time.monotonic() - calm_since
-        verdict = judging.judge(self._shop_facts(), facts, self._deliveries())
+        verdict = judging.judge(shop, facts, deliveries)
         if judging.levels_of(self.shop.state()) != self._shop_facts().levels():
             verdict.violations.append("the shop's levels are not the sum of its history")
         return Outcome(
@@ -141,17 +141,20 @@ class Storm:
 
     # --- the end --------------------------------------------------------------------------------------
 
-    def _until_converged(self) -> ServiceFacts:
-        """Until each shared stock is in step or frozen, and nothing waits to be done."""
+    def _until_converged(self) -> tuple[ShopFacts, list[tuple[str, str]], ServiceFacts]:
+        """Until each shared stock is in step or frozen, and nothing waits to be done; all as of one moment.
+
+        Echoes and retries still arrive: the deliveries are read before what is stored of them, and nothing may
+        have moved while the database was read.
+        """
         deadline = time.monotonic() + _CONVERGE_LIMIT_S
         while True:
+            shop, deliveries = self._shop_facts(), self._deliveries()
             facts = judging.service_facts(self.service.dsn())
             frozen = {pool.place for pool in facts.pools if pool.frozen}
-            wrong = {
-                place: levels for place, levels in self._shop_facts().wrong().items() if place not in frozen
-            }
-            if not wrong and not facts.waiting:
-                return facts
+            wrong = {place: levels for place, levels in shop.wrong().items() if place not in frozen}
+            if not wrong and not facts.waiting and self._shop_facts().history == shop.history:
+                return shop, deliveries, facts
             if time.monotonic() > deadline:
                 raise NotConverged(
                     f"{_CONVERGE_LIMIT_S:g} s after the last order {len(wrong)} stocks are out of step and "
