@@ -103,7 +103,9 @@ def test_k7_an_echo_of_our_own_write_costs_no_request_and_says_so() -> None:
 
 def test_k8_first_event_all_take_the_one_changed_value() -> None:
     s = SmallShop(
-        kind=KIND, options={"raise_settle_s": 0}, levels={(n, TORONTO): v for n, v in zip("ABC", (5, 7, 9), strict=True)}
+        kind=KIND,
+        options={"raise_settle_s": 0},
+        levels={(n, TORONTO): v for n, v in zip("ABC", (5, 7, 9), strict=True)},
     )
     s.run(s.put("A", 4))
     assert s.at() == [4, 4, 4]
