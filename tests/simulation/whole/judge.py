@@ -31,12 +31,17 @@ class Judged:
 
 
 class Judge:
-    """Judges one shop. `stock` is what every level showed when the pools were adopted."""
+    """Judges one shop. `stock` is what every level showed when the pools were adopted.
 
-    def __init__(self, shop: Shop, shop_id: ShopId, *, stock: int) -> None:
+    Two bookings are allowed without proof and may be wrong: "assumed", where outside moves brought every row to
+    its after-value; and "orders", where levels typed by hand look like our correction (not when `orders_only`).
+    """
+
+    def __init__(self, shop: Shop, shop_id: ShopId, *, stock: int, orders_only: bool) -> None:
         self._shop = shop
         self._shop_id = shop_id
         self._stock = stock
+        self._orders_only = orders_only
         self.counts: Counter[str] = Counter()
 
     async def pools(self, conn: Connection) -> list[Judged]:
@@ -83,8 +88,8 @@ class Judge:
         self.counts[f"booked {how}"] += 1
         if booked == (key in ours):
             return False
-        if how == "assumed":
-            self.counts["assumed wrongly"] += 1
+        if how == "assumed" or (how == "orders" and not self._orders_only):
+            self.counts[f"wrongly booked, {how}"] += 1
             return True
         raise Violation(
             f"I2: {row.title} booked {key} as {'applied' if booked else 'not applied'} ({how}), the shop did not agree"

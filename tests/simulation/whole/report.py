@@ -12,8 +12,9 @@ from typing import Any
 
 import structlog
 
-from stockwright.store.database import Connection, pool
+from stockwright.store.database import pool
 from tests.journey.database_clock import DatabaseClock
+from tests.journey.one_database import empty
 from tests.postgres_fixture import DatabaseServer, throwaway_server
 from tests.simulation.whole.scenario import ALL_KINDS
 from tests.simulation.whole.seed import Result, play_seed
@@ -21,11 +22,6 @@ from tests.simulation.whole.seed import Result, play_seed
 PROCESSES = 2
 CHUNK = 5
 REPLAY = "python -m tests.simulation --depth whole --seed {seed}"
-
-_TRUNCATE = """
-select string_agg(format('%I.%I', schemaname, tablename), ', ') from pg_tables
-where schemaname = 'public' and tablename <> 'alembic_version'
-"""
 
 
 @dataclass(kw_only=True)
@@ -151,15 +147,8 @@ async def _play_all(dsn: str, seeds: Iterable[int]) -> list[Result]:
     try:
         async with pool(dsn, size=6, name="simulation") as connections:
             for seed in seeds:
-                async with connections.connection() as conn:
-                    await _empty(conn)
+                empty(dsn)
                 results.append(await play_seed(seed, connections, database_clock))
     finally:
         database_clock.close()
     return results
-
-
-async def _empty(conn: Connection) -> None:
-    row = await (await conn.execute(_TRUNCATE)).fetchone()
-    assert row is not None
-    await conn.execute(f"truncate {row[0]} restart identity cascade".encode())

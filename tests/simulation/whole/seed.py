@@ -83,7 +83,9 @@ class Storm:
         self._result = result
         self._rng = random.Random(f"storm {scenario.seed}")
         self._outside = Outside(scenario, service.shop, self._rng)
-        self._judge = Judge(service.shop, service.shop_id, stock=scenario.stock)
+        self._judge = Judge(
+            service.shop, service.shop_id, stock=scenario.stock, orders_only=scenario.orders_only
+        )
         self._held = False
 
     async def play(self) -> None:
