@@ -11,12 +11,14 @@ from typing import Any
 from stockwright.automations import kind_named
 from stockwright.automations.contract import Automation, Claim, Emit, PoolView, Situation
 from stockwright.automations.options import read_options
+from stockwright.automations.shared_stock import member_of
 from stockwright.bookkeeping import Owner, load_pools
 from stockwright.deps import Deps, shop_as_read, shop_policy
 from stockwright.ledger.state import MemberId
 from stockwright.model import (
     PRODUCT_CHECK,
     WHOLE_SHOP,
+    Event,
     EventId,
     ItemGid,
     JsonObject,
@@ -120,6 +122,7 @@ async def _loaded(
         pools=views,
         now=now,
         nonce=deps.nonce(),
+        claims=() if views else await _held_by_others(conn, key, events),
     )
     return Loaded(
         key=key,
@@ -132,16 +135,26 @@ async def _loaded(
     )
 
 
+async def _held_by_others(conn: Connection, key: Key, events: Iterable[Event]) -> tuple[Claim, ...]:
+    """Levels named by the events that pools of other automations hold: they need no read of ours."""
+    item_ids = sorted({member.item_id for event in events if (member := member_of(event)) is not None})
+    return await _claims(conn, key, item_ids) if item_ids else ()
+
+
 async def claims_of_others(
     conn: Connection, loaded: Loaded, products: Iterable[ProductRead]
 ) -> tuple[Claim, ...]:
     """Levels of these products that pools of other automations hold."""
     item_ids = sorted({variant.item_id for product in products for variant in product.variants})
-    rows = await pools.claims(conn, loaded.key.shop_id, item_ids)
+    return await _claims(conn, loaded.key, item_ids)
+
+
+async def _claims(conn: Connection, key: Key, item_ids: Sequence[str]) -> tuple[Claim, ...]:
+    rows = await pools.claims(conn, key.shop_id, item_ids)
     return tuple(
         Claim(member=MemberId(row.item_id, row.location_id), automation_name=row.automation_name)
         for row in rows
-        if row.automation_id != loaded.key.automation_id
+        if row.automation_id != key.automation_id
     )
 
 

@@ -37,6 +37,7 @@ def record(situation: Situation[Any], facts: Facts) -> JsonObject:
         "pools": [_pool_to_json(pool) for pool in situation.pools],
         "now": situation.now.isoformat(),
         "nonce": situation.nonce,
+        "held": _CLAIMS.dump_python(situation.claims, mode="json"),
         "product": _PRODUCT.dump_python(facts.product, mode="json"),
         "claims": _CLAIMS.dump_python(facts.claims, mode="json"),
         "order_moves": None if facts.order_moves is None else _by_member(facts.order_moves),
@@ -69,6 +70,7 @@ def _situation(options: Any, recorded: JsonObject) -> Situation[Any]:
         pools=tuple(_pool_from_json(pool) for pool in recorded["pools"]),
         now=wire.time_from_json(recorded["now"]),
         nonce=recorded["nonce"],
+        claims=_CLAIMS.validate_python(recorded.get("held", ())),
     )
 
 

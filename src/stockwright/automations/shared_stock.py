@@ -120,7 +120,7 @@ def _is_known(sharing: Sharing, situation: Situated, event: Event) -> bool:
         return True
     pool = next((pool for pool in situation.pools if pool.place == place.id), None)
     if pool is None:
-        return False
+        return any(claim.member == member for claim in situation.claims)
     available = event.payload.get("available")
     return _waits_for_proof(pool, situation) or protocol.is_echo(pool.state, member, available)
 
@@ -162,12 +162,18 @@ def _without_read(sharing: Sharing, situation: Situated) -> Plan:
     ticks = [_tick(sharing, situation, pool) for pool in situation.pools if pool.state.intent is not None]
     if ticks:
         return _plan(ticks, now=situation.now, title=_title_of(situation), error=None)
-    because = (
+    return Plan(because=_why_nothing(situation), title=_title_of(situation))
+
+
+def _why_nothing(situation: Situated) -> str:
+    if not situation.events:
+        return "Nothing waits for this product."
+    if situation.claims:
+        holders = " and ".join(sorted({claim.automation_name for claim in situation.claims}))
+        return f"Left to the automation {holders}, which holds these levels: nothing was read."
+    return (
         "Echo: each level stands where the ledger expects it, so nothing was read and nothing is to be done."
-        if situation.events
-        else "Nothing waits for this product."
     )
-    return Plan(because=because, title=_title_of(situation))
 
 
 def _title_of(situation: Situated) -> str:
