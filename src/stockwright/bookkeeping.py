@@ -63,7 +63,7 @@ async def save_change(
     state = change.step.state
     if state is None:
         return
-    await _append(conn, owner.shop_id, change.pool_id, change.step.entries, run_id, first=state.version)
+    # The pool first: its version is what refuses a second writer.
     if change.dissolve:
         if change.was_version is not None:
             await pools.dissolve(conn, owner.shop_id, change.pool_id, was_version=change.was_version)
@@ -74,6 +74,7 @@ async def save_change(
         await pools.set_wake(
             conn, owner.shop_id, change.pool_id, version=state.version, wake_at=change.wake_at(at)
         )
+    await _append(conn, owner.shop_id, change.pool_id, change.step.entries, run_id, first=state.version)
 
 
 async def _append(

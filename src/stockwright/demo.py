@@ -23,7 +23,7 @@ from stockwright.app import open_deps
 from stockwright.bundled_shop import DOMAIN, BundledShop
 from stockwright.demo_story import Stage, play
 from stockwright.deps import Deps
-from stockwright.listening import stop_requests
+from stockwright.listening import listen, stop_requests
 from stockwright.model import Json, StockwrightError
 from stockwright.opening import VERSION, cipher, database
 from stockwright.settings import DATABASE_URL, Settings, load, variable
@@ -36,6 +36,7 @@ _LOOPBACK = "127.0.0.1"
 _PORTS = 50  # that are tried, from the first on
 _START_LIMIT_S = 120.0
 _STOP_LIMIT_S = 30.0
+_ANSWER_LIMIT_S = 2.0
 _ASK_EVERY_S = 0.05
 _POOL_SIZE = 4
 _LOG_LINES = 15
@@ -86,7 +87,7 @@ def _plan(options: DemoOptions, environ: Mapping[str, str]) -> Plan:
     if given.database_url is not None:
         _tell("DATABASE_URL is not used here: the demo has a database of its own.")
     home = given.home if environ.get(variable("home")) else given.home / "demo"
-    port = given.port if environ.get(variable("port")) else _free_port(given.port)
+    port = _given_port(given.port) if environ.get(variable("port")) else _free_port(given.port)
     shop_port = _free_port(options.shop_port)
     own = {
         **{variable(name): value for name, value in _DEFAULTS.items() if not environ.get(variable(name))},
@@ -104,6 +105,12 @@ def _plan(options: DemoOptions, environ: Mapping[str, str]) -> Plan:
         token=f"shpat_{secrets.token_hex(16)}",
         signing_secret=secrets.token_hex(16),
     )
+
+
+def _given_port(port: int) -> int:
+    """A port that somebody chose is used or refused, never replaced by another."""
+    listen(_LOOPBACK, port).close()
+    return port
 
 
 def _free_port(first: int) -> int:
@@ -245,7 +252,7 @@ async def _until_up(ask: Callable[[], Awaitable[bool]], parts: Sequence[Part]) -
 
 async def _is_ready(http: httpx2.AsyncClient, url: str) -> bool:
     try:
-        answer = await http.get(f"{url}/readyz", timeout=_STOP_LIMIT_S)
+        answer = await http.get(f"{url}/readyz", timeout=_ANSWER_LIMIT_S)
     except httpx2.HTTPError:
         return False
     return answer.status_code == 200
@@ -298,6 +305,7 @@ async def _set_up(deps: Deps, plan: Plan) -> list[AutomationRow]:
 
 def _page(plan: Plan) -> str:
     program = Path(sys.executable).with_name("stockwright")
+    reconcile_s = plan.settings.reconcile_every_s
     command = f"STOCKWRIGHT_HOME={plan.settings.home} {program if program.exists() else 'stockwright'}"
     return f"""
 Stockwright {VERSION} runs against the bundled shop. Nothing leaves this machine.
@@ -307,13 +315,14 @@ Stockwright {VERSION} runs against the bundled shop. Nothing leaves this machine
   Its logs       {plan.settings.home / "logs"}
 
 Two automations are at work:
-  Art prints                  variants are listings of one stock: a sale of one lowers all others (Toronto)
-  Limited editions, accessories   a change of one variant is carried to all others, at every location
+  Art prints                      variants are listings of one stock, at Toronto: a sale of one lowers the others
+  Limited editions, accessories   a change of one variant is carried to the others, at every location
 
 Try this:
-  1. Open the shop and buy "Harbour at Dawn", framed. The unframed one follows while you look.
-  2. Buy framed and unframed in one order: both fall by two. Refund it: both rise again.
-  3. Let the shop drop a webhook or an answer, sell, and see it healed.
+  1. Open the shop and sell "Harbour at Dawn", framed. The unframed one follows while you look.
+  2. Sell framed and unframed in one order: both fall by two. Refund it: both rise again.
+  3. Lose the next webhook, sell a "Linen Tote", and watch the reconciliation find it within {reconcile_s:g} s:
+     curl -d '{{"next": [{{"fault": "webhook_drop"}}]}}' {plan.shop_url}/_emulator/faults
   4. In another terminal, ask why:
 
      {command} stock show --shop {DOMAIN}

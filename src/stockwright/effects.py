@@ -3,8 +3,12 @@
 It decides nothing: what an answer means for a pool is the protocol's word.
 """
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime
+from time import monotonic
+
+import structlog
 
 from stockwright.automations.contract import PoolChange, PoolView
 from stockwright.bookkeeping import Owner, load_pool, save_change
@@ -18,8 +22,12 @@ from stockwright.store import keys, pools, runs, shops, wake
 from stockwright.store.database import Connection, Unreachable
 from stockwright.store.pools import PoolRow
 
+LOG = structlog.get_logger(__name__)
+
 _SENDS = 50  # of one effect: each is a pool's next 250 rows
 _RECORD_TRIES = 3
+_RECORD_LIMIT_S = 20.0  # for a database that is away; from then on the outcome counts as unknown
+_RECORD_PAUSE_S = 0.1
 _EFFECT_STATE = {Outcome.APPLIED: "done", Outcome.UNKNOWN: "unknown"}
 
 
@@ -126,14 +134,27 @@ def _reply(deps: Deps, intent: Intent, answer: AdjustReply) -> Reply:
 
 
 async def _record_surely(deps: Deps, sending: Sending, attempt: int, reply: Reply, requests: int) -> Step:
-    """Store the answer; an answer that cannot be stored leaves the intent open, to be settled as unknown."""
-    for left in reversed(range(_RECORD_TRIES)):
+    """Store the answer, which only this process knows, even when the run is cancelled meanwhile.
+
+    A worker that loses the database loses its runs too: the answer waits here until the database is back. An
+    answer that cannot be stored leaves the intent open, to be settled as unknown.
+    """
+    return await asyncio.shield(_record_patiently(deps, sending, attempt, reply, requests))
+
+
+async def _record_patiently(deps: Deps, sending: Sending, attempt: int, reply: Reply, requests: int) -> Step:
+    give_up_at, tries = monotonic() + _RECORD_LIMIT_S, 0
+    while True:
         try:
             return await _record(deps, sending, attempt, reply, requests)
-        except (pools.Conflict, *Unreachable):
-            if not left:
+        except pools.Conflict:  # another writer moved the pool on
+            if (tries := tries + 1) == _RECORD_TRIES:
                 raise
-    raise AssertionError("the loop returns or raises")
+        except Unreachable as error:
+            if monotonic() > give_up_at:
+                raise
+            LOG.warning("an answer of the shop waits to be stored", pool_id=sending.pool_id, error=str(error))
+            await asyncio.sleep(_RECORD_PAUSE_S)
 
 
 async def _record(deps: Deps, sending: Sending, attempt: int, reply: Reply, requests: int) -> Step:

@@ -1,17 +1,19 @@
 """What orders and refunds say of a correction whose answer was lost, where the shop grants `read_orders`."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
-from stockwright.ledger.state import Intent, MemberId
-from stockwright.model import ItemGid, LocationGid
+from stockwright.ledger.state import Intent, MemberId, PoolState
+from stockwright.model import INVENTORY_UPDATE, ItemGid, LocationGid
 from stockwright.shopify.client import ShopifyClient
 from stockwright.shopify.errors import ShopifyError
 from stockwright.situations import Loaded
 
 LOG = structlog.get_logger(__name__)
+
+_FROZEN_ASKS_FOR = timedelta(minutes=30)
 
 
 async def order_moves(client: ShopifyClient, loaded: Loaded) -> Mapping[MemberId, int] | None:
@@ -20,9 +22,10 @@ async def order_moves(client: ShopifyClient, loaded: Loaded) -> Mapping[MemberId
     None when nothing is in doubt, the scope is missing, or some row's orders cannot be read or placed: the
     levels are read all the same, and at once, because a correction is settled by them first of all.
     """
-    doubted = [pool.state.intent for pool in loaded.situation.pools if _in_doubt(pool.state.intent)]
-    if not doubted or "read_orders" not in loaded.shop.scopes:
+    pools = [pool.state for pool in loaded.situation.pools if _in_doubt(pool.state.intent)]
+    if "read_orders" not in loaded.shop.scopes or not any(_worth_asking(pool, loaded) for pool in pools):
         return None
+    doubted = [pool.intent for pool in pools]
     moves: dict[MemberId, int] = {}
     for intent in doubted:
         assert intent is not None
@@ -35,6 +38,17 @@ async def order_moves(client: ShopifyClient, loaded: Loaded) -> Mapping[MemberId
 
 def _in_doubt(intent: Intent | None) -> bool:
     return intent is not None and intent.resend_at is None
+
+
+def _worth_asking(pool: PoolState, loaded: Loaded) -> bool:
+    """Orders cost up to forty requests. A frozen stock, of which a person has been told, asks for them for a
+    while and with the reconciliation only: a product that sells would use up the shop's budget.
+    """
+    if pool.frozen is None:
+        return True
+    events = loaded.situation.events
+    is_sale = bool(events) and all(event.topic == INVENTORY_UPDATE for event in events)
+    return not is_sale and loaded.situation.now - pool.frozen.since <= _FROZEN_ASKS_FOR
 
 
 async def _moves_of(client: ShopifyClient, intent: Intent) -> dict[MemberId, int] | None:

@@ -26,6 +26,7 @@ from stockwright.store.database import Collided, Pool, Refused, Unreachable
 
 LOG = structlog.get_logger(__name__)
 
+_IN_A_FLOOD_S = 60.0  # for which an expired sender is still good
 _NUMBER = re.compile(r"[1-9][0-9]{0,19}")  # the number of a Shopify object; may exceed 2**53
 _ID_LIMIT = 255  # characters of a delivery id, an event id or a topic
 
@@ -152,7 +153,11 @@ def _gid(kind: str, number: object) -> str:
 
 
 class CachedSenders:
-    """Remembers senders, and domains that are none, for a few seconds; holds at most `limit` of them."""
+    """Remembers senders, and domains that are none, for a few seconds; holds at most `limit` of them.
+
+    Asks for two at a time. While more want to be asked for, a known sender is good for a minute: a flood of
+    unknown domains neither takes the connections of the writers nor makes known shops wait.
+    """
 
     def __init__(
         self,
@@ -167,12 +172,15 @@ class CachedSenders:
         self._limit = limit
         self._clock = clock
         self._known: dict[str, tuple[float, Sender | None]] = {}
+        self._asking = asyncio.Semaphore(2)
 
     async def __call__(self, domain: str, /) -> Sender | None:
-        known = self._known.get(domain)
-        if known and known[0] > self._clock():
-            return known[1]
-        sender = await self._find(domain)
+        until, sender = self._known.get(domain, (0.0, None))
+        now = self._clock()
+        if until > now or (sender and self._asking.locked() and until + _IN_A_FLOOD_S > now):
+            return sender
+        async with self._asking:
+            sender = await self._find(domain)
         if len(self._known) >= self._limit:
             self._known.clear()
         self._known[domain] = (self._clock() + self._keep_s, sender)

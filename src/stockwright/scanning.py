@@ -31,13 +31,13 @@ from stockwright.situations import (
     Placing,
     add_placing,
     claims_of_others,
-    emit,
+    custom_event,
     new_run,
+    product_checks,
     remember_items,
     settle_key,
-    wake_products,
 )
-from stockwright.store import keys, pools, restocks, runs, steering
+from stockwright.store import inbox, keys, pools, restocks, runs, steering
 from stockwright.store.database import Connection
 from stockwright.store.ids import new_id
 
@@ -168,18 +168,20 @@ async def _save_plan(
         except pools.Conflict:
             wake.append(ProductGid(change.product_id))  # adopted by its own run meanwhile
     late = await _save_memories(conn, loaded, plan.remember, run_id, now)
-    placing = []
+    placing, emitted = [], []
     for effect in plan.effects:
         match effect:
             case Emit():
-                await emit(conn, loaded, effect, now)
+                emitted.append(custom_event(loaded, effect, now))
             case Place(product_id=product_id) if product_id not in late:
                 placing.append(await add_placing(conn, loaded, effect, run_id, now))
             case Place() | Correct() | RestockMail():
                 pass  # a page neither corrects nor mails; a product that was late is looked at by its own run
     asked_by = loaded.situation.events[0].topic if loaded.situation.events else ""
     reason = {"because": "a scan found it changed or new", "run_id": run_id, "asked_by": asked_by}
-    await wake_products(conn, loaded, [*wake, *late], reason, now)
+    events = [*emitted, *product_checks(loaded, [*wake, *late], reason, now)]
+    if events:
+        await inbox.receive(conn, events)  # in one statement: it takes the jobs' locks in their order
     return tuple(placing)
 
 

@@ -20,7 +20,7 @@ from stockwright.encryption import Cipher
 from stockwright.inbox import CachedSenders, Inbox, Limits, Sender
 from stockwright.listening import address, listen
 from stockwright.opening import VERSION, cipher, utc_now
-from stockwright.roles import role_arguments, run_role
+from stockwright.roles import RoleArguments, role_arguments, run_role
 from stockwright.settings import Settings
 from stockwright.shopify.accounts import open_secrets
 from stockwright.store import shops
@@ -117,13 +117,15 @@ async def _find_sender(connections: Pool, sealed: Cipher, domain: str, /) -> Sen
     return Sender(shop_id=shop.shop_id, secrets=open_secrets(sealed, shop.secrets).signing)
 
 
+async def _run(given: RoleArguments, settings: Settings, dsn: str, stop: asyncio.Event) -> None:
+    if given.listen_fd is not None:
+        sock = socket.socket(fileno=given.listen_fd)
+    else:
+        sock = listen(settings.host, settings.port)
+    LOG.info("the web server answers", url=address(sock))
+    await serve_web(settings, dsn, sock, stop)
+
+
 if __name__ == "__main__":
     given = role_arguments(sys.argv[1:])
-
-    async def run(settings: Settings, dsn: str, stop: asyncio.Event) -> None:
-        taken_over = given.listen_fd is not None
-        sock = socket.socket(fileno=given.listen_fd) if taken_over else listen(settings.host, settings.port)
-        LOG.info("the web server answers", url=address(sock))
-        await serve_web(settings, dsn, sock, stop)
-
-    sys.exit(run_role(run, given))
+    sys.exit(run_role(partial(_run, given), given))

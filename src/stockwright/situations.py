@@ -12,6 +12,7 @@ from stockwright.automations import kind_named
 from stockwright.automations.contract import Automation, Claim, Emit, Place, PoolView, Situation
 from stockwright.automations.options import read_options
 from stockwright.automations.restock import Memory
+from stockwright.automations.shared_stock import member_of
 from stockwright.bookkeeping import Owner, load_pools
 from stockwright.deps import Deps, shop_as_read, shop_policy
 from stockwright.ledger.state import MemberId
@@ -20,6 +21,7 @@ from stockwright.model import (
     STAFF_MAIL,
     WHOLE_SHOP,
     EffectId,
+    Event,
     EventId,
     ItemGid,
     JsonObject,
@@ -137,6 +139,7 @@ async def _loaded(
         nonce=deps.nonce(),
         memories=memories,
         unmailed=unmailed,
+        claims=() if views else await _held_by_others(conn, key, events),
     )
     return Loaded(
         key=key,
@@ -149,6 +152,12 @@ async def _loaded(
     )
 
 
+async def _held_by_others(conn: Connection, key: Key, events: Iterable[Event]) -> tuple[Claim, ...]:
+    """Levels named by the events that pools of other automations hold: they need no read of ours."""
+    item_ids = sorted({member.item_id for event in events if (member := member_of(event)) is not None})
+    return await _claims(conn, key, item_ids) if item_ids else ()
+
+
 async def claims_of_others(
     conn: Connection, loaded: Loaded, products: Iterable[ProductRead]
 ) -> tuple[Claim, ...]:
@@ -156,11 +165,15 @@ async def claims_of_others(
     if not loaded.automation.shares_stock:
         return ()
     item_ids = sorted({variant.item_id for product in products for variant in product.variants})
-    rows = await pools.claims(conn, loaded.key.shop_id, item_ids)
+    return await _claims(conn, loaded.key, item_ids)
+
+
+async def _claims(conn: Connection, key: Key, item_ids: Sequence[str]) -> tuple[Claim, ...]:
+    rows = await pools.claims(conn, key.shop_id, item_ids)
     return tuple(
         Claim(member=MemberId(row.item_id, row.location_id), automation_name=row.automation_name)
         for row in rows
-        if row.automation_id != loaded.key.automation_id
+        if row.automation_id != key.automation_id
     )
 
 
@@ -234,24 +247,28 @@ async def add_placing(
 
 async def emit(conn: Connection, loaded: Loaded, effect: Emit, at: datetime) -> EventId:
     """Put a custom event of this automation into the inbox, for itself."""
-    event_id = EventId(new_id("evt", at))
-    event = NewEvent(
+    event = custom_event(loaded, effect, at)
+    await inbox.receive(conn, [event])
+    return event.event_id
+
+
+def custom_event(loaded: Loaded, effect: Emit, at: datetime) -> NewEvent:
+    """A custom event of this automation, for itself."""
+    return NewEvent(
         shop_id=loaded.key.shop_id,
-        event_id=event_id,
+        event_id=EventId(new_id("evt", at)),
         topic=effect.topic,
         payload=effect.payload,
         source=Source.AUTOMATION,
         automation_id=loaded.key.automation_id,
     )
-    await inbox.receive(conn, [event])
-    return event_id
 
 
-async def wake_products(
-    conn: Connection, loaded: Loaded, products: Sequence[ProductGid], reason: JsonObject, at: datetime
-) -> None:
-    """Have these products looked at one by one, each under its own key."""
-    events = [
+def product_checks(
+    loaded: Loaded, products: Sequence[ProductGid], reason: JsonObject, at: datetime
+) -> list[NewEvent]:
+    """Events that have these products looked at one by one, each under its own key."""
+    return [
         NewEvent(
             shop_id=loaded.key.shop_id,
             event_id=EventId(new_id("evt", at)),
@@ -263,5 +280,3 @@ async def wake_products(
         )
         for product_id in dict.fromkeys(products)
     ]
-    if events:
-        await inbox.receive(conn, events)

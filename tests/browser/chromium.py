@@ -1,11 +1,15 @@
-"""How Chromium is started: the one of the machine, in which nothing calls home."""
+"""Opens a real Chromium for a test: headless, without any request to another host."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
-_QUIET = (
+EXECUTABLE = "STOCKWRIGHT_TEST_CHROMIUM"  # set by scripts/run_tests.sh when Chromium is there
+_FLAGS = (
     "--no-sandbox",
+    "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -14,7 +18,19 @@ _QUIET = (
 )
 
 
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser with a fresh profile; closed at the end of the block."""
+    path = os.environ.get(EXECUTABLE) or "/usr/bin/chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
 def launch(playwright: Playwright) -> Browser:
     """The browser of STOCKWRIGHT_TEST_CHROMIUM, or Debian's."""
-    path = os.environ.get("STOCKWRIGHT_TEST_CHROMIUM") or "/usr/bin/chromium"
-    return playwright.chromium.launch(executable_path=path, args=list(_QUIET))
+    path = os.environ.get(EXECUTABLE) or "/usr/bin/chromium"
+    return playwright.chromium.launch(executable_path=path, args=list(_FLAGS))

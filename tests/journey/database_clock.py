@@ -38,7 +38,9 @@ class DatabaseClock:
 
     def __init__(self, dsn: str) -> None:
         self._conn = psycopg.connect(dsn, autocommit=True)
-        self._conn.execute(_SCHEMA)
+        found = self._conn.execute("select to_regnamespace('simulated')").fetchone()
+        if found == (None,):
+            self._conn.execute(_SCHEMA)
         database = sql.Identifier(self._conn.info.dbname)
         self._conn.execute(
             sql.SQL("alter database {} set search_path = simulated, pg_catalog, public").format(database)

@@ -17,7 +17,7 @@ import httpx2
 from cryptography.fernet import Fernet
 
 from shopify_emulator import EmulatorTransport, ManualClock, Shop
-from stockwright import installing, upkeep
+from stockwright import app, installing, upkeep
 from stockwright.app import Turn, one_round
 from stockwright.deps import Deps, refresh_shop
 from stockwright.encryption import Cipher
@@ -75,7 +75,7 @@ class Courier(httpx2.AsyncBaseTransport):
         noted = service.note(request)
         writes = noted.operation == "AdjustQuantities"
         await service.seam("sending" if writes else "reading")
-        await service.travel()
+        await service.move(service.round_trip_s)
         for meet in service.meetings.pop(noted.operation, ()):
             meet()
         try:
@@ -85,8 +85,6 @@ class Courier(httpx2.AsyncBaseTransport):
             raise
         finally:
             await service.seam("executed" if writes else "shown")
-        await service.travel()
-        await service.seam("sent" if writes else "read")
         noted.answered = True
         return response
 
@@ -118,6 +116,7 @@ class Service:
     round_trip_s: float = 0.1
     seed: int = 0
     seam: Seam = no_seam
+    handle_key: Callable[[Deps, Key], Awaitable[None]] = app.handle_key
     on_move: Callable[[], Awaitable[None]] | None = None  # something of the outside may be due
     requests: list[Request] = field(default_factory=list)
     meetings: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
@@ -196,9 +195,6 @@ class Service:
         if self.on_move is not None:
             await self.on_move()
 
-    async def travel(self) -> None:
-        await self.move(self.round_trip_s / 2)
-
     def _set(self, at: datetime) -> None:
         self.clock.advance((at - self.clock.now()).total_seconds())
         self.database_clock.set(self.clock.now())
@@ -262,14 +258,31 @@ class Service:
         if row is None or row[0] is None:
             return False
         await self._run(wake.key_of(row[1]))
-        async with self.database.connection() as conn:
-            await conn.execute("select procrastinate_finish_job_v1(%s, 'succeeded', true)", (row[0],))
+        async with self.database.connection() as conn:  # it is gone when others took this worker for dead
+            await conn.execute(
+                "select procrastinate_finish_job_v1(id, 'succeeded', true) from procrastinate_jobs where id = %s and status = 'doing'",
+                (row[0],),
+            )
         return True
+
+    async def bury(self) -> None:
+        """What other workers do when this one is dead: its jobs are closed, their keys run again."""
+        async with self.database.connection() as conn, conn.transaction():
+            while (key := await wake.close_dead_job(conn, self.worker_id)) is not None:
+                await self.failures.record_crash(conn, key)
+
+    async def restart(self) -> None:
+        """A worker process starts after one that died."""
+        await self.bury()
+        self.start_anew()
+        async with self.database.connection() as conn:
+            await wake.wake_in_doubt(conn)
+        await self.sweep()
 
     async def _run(self, key: Key) -> None:
         started_at = self.clock.now()
         try:
-            await handle_key(self.deps, key)
+            await self.handle_key(self.deps, key)
         except Exception as error:  # noqa: BLE001 - as a worker does
             self.errors.append(error)
             await self.failures.record(key, error)
@@ -334,7 +347,7 @@ async def _register_worker(conn: Any) -> int:
 
 
 async def handle_key(deps: Deps, key: Key) -> None:
-    """What the composition root does with a key, without its pauses between rounds."""
+    """What the composition root does with a key, without its pauses between rounds: for thousands of them."""
     try:
         rounds = 0
         while rounds < ROUNDS:
@@ -358,24 +371,28 @@ async def handle_key(deps: Deps, key: Key) -> None:
 async def running(dsn: str, *, shop: Shop | None = None, **options: Any) -> AsyncIterator[Service]:
     """A service in a fresh database, its shop installed without automations; all is checked at the end."""
     database_clock = DatabaseClock(dsn)
-    clock = cast(ManualClock, shop.clock) if shop else ManualClock()
-    database_clock.set(clock.now())
     try:
         async with pool(dsn, size=6, name="journey") as connections:
-            service = Service(
-                shop=shop or new_shop(clock),
-                clock=clock,
-                database=connections,
-                database_clock=database_clock,
-                **options,
-            )
-            async with Inbox(connections, Limits(writers=1)) as inbox:
-                service.inbox = inbox
-                await service.install()
+            shop = shop or new_shop(ManualClock())
+            async with serving(connections, database_clock, shop, **options) as service:
                 yield service
                 await check_everything(service.database, service.shop_id)
     finally:
         database_clock.close()
+
+
+@asynccontextmanager
+async def serving(
+    connections: Pool, database_clock: DatabaseClock, shop: Shop, **options: Any
+) -> AsyncIterator[Service]:
+    """A service over open connections to an empty database; nothing is checked."""
+    clock = cast(ManualClock, shop.clock)
+    database_clock.set(clock.now())
+    service = Service(shop=shop, clock=clock, database=connections, database_clock=database_clock, **options)
+    async with Inbox(connections, Limits(writers=1)) as inbox:
+        service.inbox = inbox
+        await service.install()
+        yield service
 
 
 def new_shop(clock: ManualClock, **options: Any) -> Shop:

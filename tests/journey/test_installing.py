@@ -17,7 +17,7 @@ async def refusal(service: Service, kind: str, **options) -> str:
     return str(caught.value)
 
 
-def test_a_second_automation_for_the_same_stock_is_refused_naming_both(database) -> None:
+def test_a_second_automation_for_the_same_stock_is_refused_naming_both(emptied) -> None:
     async def story(service: Service) -> None:
         await start(service, ACROSS)
         message = await refusal(service, WITHIN[0])
@@ -26,10 +26,10 @@ def test_a_second_automation_for_the_same_stock_is_refused_naming_both(database)
         assert "'Poster'" in message
         assert "disable" in message
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_the_same_products_at_other_locations_may_be_shared_by_another_automation(database) -> None:
+def test_the_same_products_at_other_locations_may_be_shared_by_another_automation(emptied) -> None:
     async def story(service: Service) -> None:
         toronto, montreal = service.shop.add_location("Toronto"), service.shop.add_location("Montreal")
         poster = add_listing(service.shop)
@@ -40,10 +40,10 @@ def test_the_same_products_at_other_locations_may_be_shared_by_another_automatio
         await service.wait(30)
         assert (poster.levels(toronto), poster.levels(montreal)) == ([9, 9, 9], [8, 8, 8])
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_stock_that_becomes_claimed_twice_later_is_refused_at_the_run_naming_the_other(database) -> None:
+def test_a_stock_that_becomes_claimed_twice_later_is_refused_at_the_run_naming_the_other(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         poster = add_listing(service.shop, tags=("a",))
@@ -64,10 +64,10 @@ def test_a_stock_that_becomes_claimed_twice_later_is_refused_at_the_run_naming_t
         assert "already share stock in the automation Sync inventory across product variants" in errors[0]
         assert len(await stored_pools(service)) == 1
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_an_unknown_location_is_refused_with_the_names_that_exist(database) -> None:
+def test_an_unknown_location_is_refused_with_the_names_that_exist(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         service.shop.add_location("Montreal")
@@ -75,10 +75,10 @@ def test_an_unknown_location_is_refused_with_the_names_that_exist(database) -> N
         assert "no location named 'toronto'" in message
         assert "Available locations: Montreal, Toronto." in message
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_location_renamed_later_is_reported_by_the_run_with_the_names_that_exist(database) -> None:
+def test_a_location_renamed_later_is_reported_by_the_run_with_the_names_that_exist(emptied) -> None:
     async def story(service: Service) -> None:
         toronto = service.shop.add_location("Toronto")
         poster = add_listing(service.shop)
@@ -92,17 +92,17 @@ def test_a_location_renamed_later_is_reported_by_the_run_with_the_names_that_exi
         assert newest.error["available_location_names"] == ["Toronto West"]
         assert poster.levels() == [9, 10, 10]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_an_unknown_product_type_is_refused_with_the_types_that_exist(database) -> None:
+def test_an_unknown_product_type_is_refused_with_the_types_that_exist(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         add_listing(service.shop)
         message = await refusal(service, ACROSS[0], product_types=["Mug"])
         assert f"Product types of this shop: {TYPE}." in message
 
-    play(database, story)
+    play(emptied, story)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_an_unknown_product_type_is_refused_with_the_types_that_exist(database) 
         ({"product_tags": [TAG], "colour": "red"}, "There is no option 'colour'"),
     ],
 )
-def test_wrong_options_are_refused_before_anything_is_stored(database, options, says) -> None:
+def test_wrong_options_are_refused_before_anything_is_stored(emptied, options, says) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         assert says in await refusal(service, ACROSS[0], **options)
@@ -122,10 +122,10 @@ def test_wrong_options_are_refused_before_anything_is_stored(database, options, 
             cursor = await conn.execute("select count(*) from automations")
             assert (await cursor.fetchone())[0] == 0
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_disabled_automation_does_nothing_and_catches_up_when_enabled(database) -> None:
+def test_a_disabled_automation_does_nothing_and_catches_up_when_enabled(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         poster = add_listing(service.shop)
@@ -142,10 +142,10 @@ def test_a_disabled_automation_does_nothing_and_catches_up_when_enabled(database
         await service.wait(60)
         assert poster.levels() == [7, 7, 7]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_removed_automation_frees_its_stock_for_another(database) -> None:
+def test_a_removed_automation_frees_its_stock_for_another(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         poster = add_listing(service.shop)
@@ -157,10 +157,10 @@ def test_a_removed_automation_frees_its_stock_for_another(database) -> None:
         await service.wait(30)
         assert poster.levels() == [9, 9, 9]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_options_changed_while_levels_are_shared_apply_to_what_follows(database) -> None:
+def test_options_changed_while_levels_are_shared_apply_to_what_follows(emptied) -> None:
     async def story(service: Service) -> None:
         toronto, montreal = service.shop.add_location("Toronto"), service.shop.add_location("Montreal")
         poster = add_listing(service.shop)
@@ -176,10 +176,10 @@ def test_options_changed_while_levels_are_shared_apply_to_what_follows(database)
         await service.wait(30)
         assert (poster.levels(toronto), poster.levels(montreal)) == ([9, 10, 10], [8, 8, 8])
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_all_chosen_locations_can_be_one_stock(database) -> None:
+def test_all_chosen_locations_can_be_one_stock(emptied) -> None:
     async def story(service: Service) -> None:
         toronto, montreal = service.shop.add_location("Toronto"), service.shop.add_location("Montreal")
         poster = add_listing(service.shop)
@@ -189,10 +189,10 @@ def test_all_chosen_locations_can_be_one_stock(database) -> None:
         await service.wait(30)
         assert (poster.levels(toronto), poster.levels(montreal)) == ([8, 8, 8], [8, 8, 8])
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_an_exported_automation_is_imported_disabled_and_works_when_enabled(database) -> None:
+def test_an_exported_automation_is_imported_disabled_and_works_when_enabled(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         poster = add_listing(service.shop)
@@ -211,10 +211,10 @@ def test_an_exported_automation_is_imported_disabled_and_works_when_enabled(data
         with pytest.raises(StockwrightError, match="not an exported automation"):
             await installing.import_one(service.deps, service.shop_id, {"kind": "x"})
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_preview_names_each_correction_and_writes_nothing_anywhere(database) -> None:
+def test_a_preview_names_each_correction_and_writes_nothing_anywhere(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         poster, mug = add_listing(service.shop), add_listing(service.shop, "Mug", levels=(1, 2, 3))
@@ -232,4 +232,4 @@ def test_a_preview_names_each_correction_and_writes_nothing_anywhere(database) -
         assert service.writes == []
         assert await stored_pools(service) == before
 
-    play(database, story)
+    play(emptied, story)

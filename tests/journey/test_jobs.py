@@ -286,7 +286,10 @@ def test_a_worker_that_loses_its_connection_cancels_its_runs_and_says_so(databas
     asyncio.run(story())
 
 
-def test_a_lost_worker_starts_again(database: str) -> None:
+@pytest.mark.parametrize("lost", ["application_name = 'stockwright worker life'", "pid <> pg_backend_pid()"])
+def test_a_lost_worker_starts_again(database: str, lost: str) -> None:
+    """Its own connection was ended, or all of them, as at a restart of the server."""
+
     async def story() -> None:
         async with open_pool(database) as pool:
             shop, handler, stop = await _installed(pool), Handler(pool), asyncio.Event()
@@ -294,10 +297,11 @@ def test_a_lost_worker_starts_again(database: str) -> None:
             running = asyncio.create_task(keep_working(deps, LIMITS, stop=stop))
             await until(lambda: _worker_count(pool, 1))
             async with pool.connection() as conn:
+                [(before,)] = await rows(conn, "select max(id) from procrastinate_workers")
                 await conn.execute(
-                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'stockwright worker life'"
+                    f"select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and {lost}"
                 )
-            await until(lambda: _worker_count(pool, 0))
+            await until(lambda: _worker_is_newer(pool, before))
             await _receive(pool, [event(shop)])
             await until(lambda: _no_jobs(pool))
             stop.set()
@@ -305,6 +309,11 @@ def test_a_lost_worker_starts_again(database: str) -> None:
             assert handler.events == 1
 
     asyncio.run(story())
+
+
+async def _worker_is_newer(pool, number: int) -> bool:
+    async with pool.connection() as conn:
+        return bool(await rows(conn, f"select from procrastinate_workers where id > {number}"))
 
 
 async def _work_is_done(pool) -> bool:

@@ -2,8 +2,8 @@
 
 from shopify_emulator import Fault
 from stockwright import installing
-from stockwright.model import SET_CACHE
-from stockwright.store import runs
+from stockwright.model import SET_CACHE, WHOLE_SHOP, Key
+from stockwright.store import runs, wake
 from tests.journey.listings import TAG, TYPE, add_listing
 from tests.journey.service import Service, play
 from tests.journey.test_shared_stock import ACROSS, WITHIN, stored_pools
@@ -22,7 +22,7 @@ def listings(service: Service, count: int, *, unequal: tuple[int, ...] = ()):
     ]
 
 
-def test_sixty_products_are_adopted_and_those_that_differ_listed_in_one_error(database) -> None:
+def test_sixty_products_are_adopted_and_those_that_differ_listed_in_one_error(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         posters = listings(service, 60, unequal=(7, 31, 58))
@@ -46,10 +46,10 @@ def test_sixty_products_are_adopted_and_those_that_differ_listed_in_one_error(da
         assert kept.count([9, 9, 9]) == 57
         assert kept.count([9, 9, 11]) == 3  # nobody touched those that differ
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_product_made_equal_is_adopted_by_the_next_schedule_through_set_cache(database) -> None:
+def test_a_product_made_equal_is_adopted_by_the_next_schedule_through_set_cache(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         (poster,) = listings(service, 1, unequal=(0,))
@@ -68,10 +68,10 @@ def test_a_product_made_equal_is_adopted_by_the_next_schedule_through_set_cache(
         await service.settle()
         assert poster.levels() == [9, 9, 9]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_the_schedule_sends_a_new_product_to_set_cache_which_adopts_it(database) -> None:
+def test_the_schedule_sends_a_new_product_to_set_cache_which_adopts_it(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         listings(service, 1)
@@ -91,10 +91,10 @@ def test_the_schedule_sends_a_new_product_to_set_cache_which_adopts_it(database)
         await service.settle()
         assert mug.levels() == [3, 3, 3]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_set_cache_without_products_says_so(database) -> None:
+def test_set_cache_without_products_says_so(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         listings(service, 1)
@@ -103,10 +103,10 @@ def test_set_cache_without_products_says_so(database) -> None:
         scan = await newest_scan(service)
         assert scan.error == {"message": "No products with missing cache were passed to this event."}
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_scan_that_finds_nothing_says_which_search_it_made(database) -> None:
+def test_a_scan_that_finds_nothing_says_which_search_it_made(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         add_listing(service.shop, tags=("other",))
@@ -115,10 +115,10 @@ def test_a_scan_that_finds_nothing_says_which_search_it_made(database) -> None:
         assert "No matching product variants found!" in scan.error["message"]
         assert scan.error["search_query"] == f'tag:"{TAG}"'
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_scan_goes_on_where_a_failure_stopped_it(database) -> None:
+def test_a_scan_goes_on_where_a_failure_stopped_it(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         listings(service, 120)
@@ -138,10 +138,10 @@ def test_a_scan_goes_on_where_a_failure_stopped_it(database) -> None:
         ]
         assert len(firsts) == 1  # the first page was read once
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_quiet_scan_reads_two_hundred_products_in_few_requests_and_writes_nothing(database) -> None:
+def test_a_quiet_scan_reads_two_hundred_products_in_few_requests_and_writes_nothing(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         listings(service, 200)
@@ -153,10 +153,10 @@ def test_a_quiet_scan_reads_two_hundred_products_in_few_requests_and_writes_noth
         assert len(service.requests) <= 5
         assert "200 in step" in (await newest_scan(service)).because
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_scan_finds_every_change_that_no_webhook_told(database) -> None:
+def test_a_scan_finds_every_change_that_no_webhook_told(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         posters = listings(service, 30)
@@ -170,10 +170,10 @@ def test_a_scan_finds_every_change_that_no_webhook_told(database) -> None:
         assert [poster.levels() for poster in posters] == [[8, 8, 8], [10, 10, 10], [10, 10, 10]] * 10
         assert len(service.requests) == 1 + 2 * 10
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_product_that_leaves_the_scope_is_freed_and_comes_back_unequal(database) -> None:
+def test_a_product_that_leaves_the_scope_is_freed_and_comes_back_unequal(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         (poster,) = listings(service, 1)
@@ -187,10 +187,10 @@ def test_a_product_that_leaves_the_scope_is_freed_and_comes_back_unequal(databas
         await service.reconcile()
         assert (await newest_scan(service)).error["products_out_of_sync"][0]["product_id"] == poster.gid
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_types_are_matched_in_any_case_and_all_products_by_default(database) -> None:
+def test_types_are_matched_in_any_case_and_all_products_by_default(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         poster, mug = add_listing(service.shop), add_listing(service.shop, "Mug", product_type="Mug")
@@ -200,4 +200,21 @@ def test_types_are_matched_in_any_case_and_all_products_by_default(database) -> 
         await service.wait(30)
         assert (poster.levels(), mug.levels()) == ([9, 9, 9], [9, 10, 10])
 
-    play(database, story)
+    play(emptied, story)
+
+
+def test_a_wake_up_of_the_whole_shop_with_nothing_to_do_leaves_no_run(emptied) -> None:
+    """After a crash a key may be woken although its work was done."""
+
+    async def story(service: Service) -> None:
+        service.shop.add_location("Toronto")
+        listings(service, 1)
+        row = await service.add(ACROSS[0], **ACROSS[1])
+        before = await newest_scan(service)
+        key = Key(shop_id=service.shop_id, automation_id=row.automation_id, subject=WHOLE_SHOP)
+        async with service.database.connection() as conn:
+            await wake.wake(conn, [(key, None)])
+        await service.settle()
+        assert (await newest_scan(service)).run_id == before.run_id
+
+    play(emptied, story)

@@ -53,7 +53,7 @@ def sent(service: Service) -> list[str]:
 
 
 @BOTH
-def test_a_sale_of_one_variant_lowers_all_others_with_two_requests(database, kind) -> None:
+def test_a_sale_of_one_variant_lowers_all_others_with_two_requests(emptied, kind) -> None:
     async def story(service: Service) -> None:
         poster = await start(service, kind)
         poster.sell("A")
@@ -61,11 +61,11 @@ def test_a_sale_of_one_variant_lowers_all_others_with_two_requests(database, kin
         assert poster.levels() == [9, 9, 9]
         assert sent(service) == ["ReadProduct", "AdjustQuantities"]
 
-    play(database, story)
+    play(emptied, story)
 
 
 @BOTH
-def test_the_echo_of_our_own_write_costs_no_request_and_says_so(database, kind) -> None:
+def test_the_echo_of_our_own_write_costs_no_request_and_says_so(emptied, kind) -> None:
     async def story(service: Service) -> None:
         poster = await start(service, kind)
         poster.sell("A")
@@ -76,10 +76,10 @@ def test_the_echo_of_our_own_write_costs_no_request_and_says_so(database, kind) 
         assert newest.startswith("Echo:")
         assert "nothing was read" in newest
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_three_variants_sold_three_times_each_all_lose_nine(database) -> None:
+def test_three_variants_sold_three_times_each_all_lose_nine(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         for title in "ABC":
@@ -88,11 +88,11 @@ def test_three_variants_sold_three_times_each_all_lose_nine(database) -> None:
         assert poster.levels() == [1, 1, 1]
         assert len(service.writes) == 1
 
-    play(database, story)
+    play(emptied, story)
 
 
 @BOTH
-def test_two_variants_sold_within_a_minute_both_count(database, kind) -> None:
+def test_two_variants_sold_within_a_minute_both_count(emptied, kind) -> None:
     async def story(service: Service) -> None:
         poster = await start(service, kind)
         poster.sell("A")
@@ -101,21 +101,21 @@ def test_two_variants_sold_within_a_minute_both_count(database, kind) -> None:
         await service.wait(20)
         assert poster.levels() == [8, 8, 8]
 
-    play(database, story)
+    play(emptied, story)
 
 
 @BOTH
-def test_two_lines_of_one_stock_in_one_order_both_count(database, kind) -> None:
+def test_two_lines_of_one_stock_in_one_order_both_count(emptied, kind) -> None:
     async def story(service: Service) -> None:
         poster = await start(service, kind)
         poster.sell("A", "B", count=2)
         await service.settle()
         assert poster.levels() == [6, 6, 6]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_refund_counts_when_it_restocks_and_only_then(database) -> None:
+def test_a_refund_counts_when_it_restocks_and_only_then(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         kept, returned = poster.sell("A", count=2), poster.sell("B", count=3)
@@ -126,10 +126,10 @@ def test_a_refund_counts_when_it_restocks_and_only_then(database) -> None:
         await service.wait(30)
         assert poster.levels() == [8, 8, 8]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_an_order_that_is_edited_or_cancelled_counts_as_it_ends(database) -> None:
+def test_an_order_that_is_edited_or_cancelled_counts_as_it_ends(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         edited, cancelled = poster.sell("A", count=2), poster.sell("B")
@@ -141,10 +141,10 @@ def test_an_order_that_is_edited_or_cancelled_counts_as_it_ends(database) -> Non
         await service.wait(30)
         assert poster.levels() == [7, 7, 7]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_hundred_orders_in_one_second_are_exactly_a_hundred(database) -> None:
+def test_a_hundred_orders_in_one_second_are_exactly_a_hundred(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service, levels=500)
         for number in range(100):
@@ -155,14 +155,14 @@ def test_a_hundred_orders_in_one_second_are_exactly_a_hundred(database) -> None:
         await service.wait(60)
         assert poster.levels() == [400, 400, 400]
 
-    play(database, story, round_trip_s=0.01)
+    play(emptied, story, round_trip_s=0.01)
 
 
 # --- what goes wrong on the way -----------------------------------------------------------------------------
 
 
 @BOTH
-def test_a_sale_between_read_and_write_is_seen_and_passed_on(database, kind) -> None:
+def test_a_sale_between_read_and_write_is_seen_and_passed_on(emptied, kind) -> None:
     async def story(service: Service) -> None:
         poster = await start(service, kind)
         poster.sell("A")
@@ -170,10 +170,10 @@ def test_a_sale_between_read_and_write_is_seen_and_passed_on(database, kind) -> 
         await service.settle()
         assert poster.levels() == [8, 8, 8]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_sale_of_the_variant_that_is_not_written_lands_between_and_still_counts(database) -> None:
+def test_a_sale_of_the_variant_that_is_not_written_lands_between_and_still_counts(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         poster.sell("A")
@@ -181,20 +181,20 @@ def test_a_sale_of_the_variant_that_is_not_written_lands_between_and_still_count
         await service.settle()
         assert poster.levels() == [8, 8, 8]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_net_zero_changes_are_brought_back_in_step(database) -> None:
+def test_net_zero_changes_are_brought_back_in_step(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         poster.edit(A=9, B=11)
         await service.wait(60)
         assert poster.levels() == [10, 10, 10]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_late_echo_never_undoes_a_sale(database) -> None:
+def test_a_late_echo_never_undoes_a_sale(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         poster.sell("A")
@@ -211,7 +211,7 @@ def test_a_late_echo_never_undoes_a_sale(database) -> None:
         assert sent(service) == ["ReadProduct"]  # it looked, and found nothing to do
         assert poster.levels() == [8, 8, 8]
 
-    play(database, story)
+    play(emptied, story)
 
 
 def _levels_webhook(poster: Listing, title: str, *, available: int) -> bytes:
@@ -220,7 +220,7 @@ def _levels_webhook(poster: Listing, title: str, *, available: int) -> bytes:
 
 
 @BOTH
-def test_each_location_has_a_stock_of_its_own(database, kind) -> None:
+def test_each_location_has_a_stock_of_its_own(emptied, kind) -> None:
     async def story(service: Service) -> None:
         options = {"locations": "all"} if kind is ACROSS else {}
         service.shop.add_location("Toronto")
@@ -235,10 +235,10 @@ def test_each_location_has_a_stock_of_its_own(database, kind) -> None:
         await service.settle()
         assert (poster.levels(), poster.levels(montreal)) == ([9, 9, 9], [49, 49, 49])
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_another_primary_location_writes_nothing(database) -> None:
+def test_another_primary_location_writes_nothing(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service, locations=("Toronto",))
         montreal = service.shop.add_location("Montreal")
@@ -251,44 +251,44 @@ def test_another_primary_location_writes_nothing(database) -> None:
         assert poster.levels(montreal) == [0, 0, 0]
         assert service.writes == []
 
-    play(database, story)
+    play(emptied, story)
 
 
 # --- people -------------------------------------------------------------------------------------------------
 
 
 @BOTH
-def test_a_level_typed_by_hand_counts_as_the_difference(database, kind) -> None:
+def test_a_level_typed_by_hand_counts_as_the_difference(emptied, kind) -> None:
     async def story(service: Service) -> None:
         poster = await start(service, kind)
         poster.edit(B=20)
         await service.wait(60)
         assert poster.levels() == [20, 20, 20]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_the_same_restock_typed_into_every_variant_counts_once(database) -> None:
+def test_the_same_restock_typed_into_every_variant_counts_once(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         poster.edit(A=20, B=20, C=20)
         await service.wait(60)
         assert poster.levels() == [20, 20, 20]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_the_same_restock_typed_into_every_variant_is_summed_on_request(database) -> None:
+def test_the_same_restock_typed_into_every_variant_is_summed_on_request(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service, options={"bulk_raise": "sum"})
         poster.edit(A=20, B=20, C=20)
         await service.wait(60)
         assert poster.levels() == [40, 40, 40]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_restock_of_one_of_four_whose_write_failed_reaches_all(database) -> None:
+def test_a_restock_of_one_of_four_whose_write_failed_reaches_all(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service, titles=("A", "B", "C", "D"))
         service.shop.faults.next("inventoryAdjustQuantities", Fault.SERVER_ERROR_BEFORE)
@@ -296,10 +296,10 @@ def test_a_restock_of_one_of_four_whose_write_failed_reaches_all(database) -> No
         await service.wait(300)
         assert poster.levels() == [15, 15, 15, 15]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_stock_below_zero_is_shown_exactly(database) -> None:
+def test_stock_below_zero_is_shown_exactly(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service, levels=1)
         poster.sell("A", count=2)
@@ -307,10 +307,10 @@ def test_stock_below_zero_is_shown_exactly(database) -> None:
         await service.settle()
         assert poster.levels() == [-2, -2, -2]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_after_sixty_quiet_days_a_sale_is_passed_on(database) -> None:
+def test_after_sixty_quiet_days_a_sale_is_passed_on(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         await service.move(timedelta(days=60).total_seconds())
@@ -319,23 +319,23 @@ def test_after_sixty_quiet_days_a_sale_is_passed_on(database) -> None:
         assert poster.levels() == [9, 9, 9]
         assert service.errors == []
 
-    play(database, story)
+    play(emptied, story)
 
 
 # --- who belongs to a stock ---------------------------------------------------------------------------------
 
 
-def test_a_new_variant_with_no_stock_takes_the_stock_of_the_others(database) -> None:
+def test_a_new_variant_with_no_stock_takes_the_stock_of_the_others(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         service.shop.add_variant(poster.gid, VariantSpec(title="D", policy="CONTINUE"), levels=0)
         await service.reconcile()
         assert poster.levels() == [10, 10, 10, 10]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_the_first_event_of_a_new_variant_finds_its_product(database) -> None:
+def test_the_first_event_of_a_new_variant_finds_its_product(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         service.shop.add_variant(poster.gid, VariantSpec(title="D", policy="CONTINUE"), levels=10)
@@ -347,10 +347,10 @@ def test_the_first_event_of_a_new_variant_finds_its_product(database) -> None:
         await service.settle()
         assert poster.levels() == [9, 9, 9, 9]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_variant_that_is_removed_leaves_the_stock_as_it_was(database) -> None:
+def test_a_variant_that_is_removed_leaves_the_stock_as_it_was(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         poster.sell("C", count=2)
@@ -360,10 +360,10 @@ def test_a_variant_that_is_removed_leaves_the_stock_as_it_was(database) -> None:
         await service.settle()
         assert poster.levels() == [7, 7]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_product_that_is_deleted_frees_its_stock(database) -> None:
+def test_a_product_that_is_deleted_frees_its_stock(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         service.shop.remove_product(poster.gid)
@@ -373,10 +373,10 @@ def test_a_product_that_is_deleted_frees_its_stock(database) -> None:
         assert await stored_pools(service) == []
         assert service.errors == []
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_an_untracked_variant_is_left_alone_and_comes_back_as_it_joins(database) -> None:
+def test_an_untracked_variant_is_left_alone_and_comes_back_as_it_joins(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         service.shop.set_tracked(poster.item("C"), tracked=False)
@@ -389,10 +389,10 @@ def test_an_untracked_variant_is_left_alone_and_comes_back_as_it_joins(database)
         await service.settle()
         assert poster.levels() == [8, 8, 8]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_variant_without_a_level_here_is_left_out_and_never_stocked(database) -> None:
+def test_a_variant_without_a_level_here_is_left_out_and_never_stocked(emptied) -> None:
     async def story(service: Service) -> None:
         toronto, montreal = service.shop.add_location("Toronto"), service.shop.add_location("Montreal")
         poster = add_listing(service.shop, at={toronto: 10, montreal: 10})
@@ -404,10 +404,10 @@ def test_a_variant_without_a_level_here_is_left_out_and_never_stocked(database) 
         assert toronto not in poster.variant("D").item.levels
         assert service.errors == []
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_gift_card_shares_no_stock(database) -> None:
+def test_a_gift_card_shares_no_stock(emptied) -> None:
     async def story(service: Service) -> None:
         card = await start(service, WITHIN, title="Gift card", is_gift_card=True)
         card.edit(A=3)
@@ -416,10 +416,10 @@ def test_a_gift_card_shares_no_stock(database) -> None:
         assert service.writes == []
         assert any("gift card" in because for because in await told(service))
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_bundle_whose_stock_follows_its_parts_is_left_alone(database) -> None:
+def test_a_bundle_whose_stock_follows_its_parts_is_left_alone(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         poster = add_listing(service.shop)
@@ -432,10 +432,10 @@ def test_a_bundle_whose_stock_follows_its_parts_is_left_alone(database) -> None:
         assert poster.levels()[:3] == [9, 9, 9]
         assert service.shop.level(bundle.item.gid, poster.first_location) == 4
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_an_item_that_nobody_knows_is_routed_to_its_product(database) -> None:
+def test_an_item_that_nobody_knows_is_routed_to_its_product(emptied) -> None:
     async def story(service: Service) -> None:
         await start(service, WITHIN)
         mug = add_listing(service.shop, "Mug", levels=5)
@@ -445,10 +445,10 @@ def test_an_item_that_nobody_knows_is_routed_to_its_product(database) -> None:
         # The first event of an unknown product: the one variant that is known to have changed is taken.
         assert mug.levels() == [4, 4, 4]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_an_item_that_was_deleted_meanwhile_leads_to_nothing(database) -> None:
+def test_an_item_that_was_deleted_meanwhile_leads_to_nothing(emptied) -> None:
     async def story(service: Service) -> None:
         await start(service, WITHIN)
         mug = add_listing(service.shop, "Mug", levels=5)
@@ -458,13 +458,13 @@ def test_an_item_that_was_deleted_meanwhile_leads_to_nothing(database) -> None:
         assert service.errors == []
         assert any("belongs to no product" in because for because in await told(service))
 
-    play(database, story)
+    play(emptied, story)
 
 
 # --- sizes --------------------------------------------------------------------------------------------------
 
 
-def test_six_hundred_variants_are_corrected_to_the_last_one(database) -> None:
+def test_six_hundred_variants_are_corrected_to_the_last_one(emptied) -> None:
     async def story(service: Service) -> None:
         titles = [f"V{number}" for number in range(600)]
         poster = await start(service, titles=titles, levels=10)
@@ -475,10 +475,10 @@ def test_six_hundred_variants_are_corrected_to_the_last_one(database) -> None:
         assert max(len(request.variables["input"]["changes"]) for request in service.writes) == 250
         assert len(service.writes) <= 4
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_forty_locations_are_forty_stocks(database) -> None:
+def test_forty_locations_are_forty_stocks(emptied) -> None:
     async def story(service: Service) -> None:
         places = [service.shop.add_location(f"Store {number:02}") for number in range(40)]
         poster = add_listing(service.shop, titles=("A", "B"), levels=10)
@@ -488,10 +488,10 @@ def test_forty_locations_are_forty_stocks(database) -> None:
         await service.wait(60)
         assert [poster.levels(place) for place in places] == [[9, 9]] * 40
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_one_stale_product_does_not_hold_the_others_back(database) -> None:
+def test_one_stale_product_does_not_hold_the_others_back(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         listings = [add_listing(service.shop, f"Poster {number}") for number in range(12)]
@@ -505,4 +505,4 @@ def test_one_stale_product_does_not_hold_the_others_back(database) -> None:
         assert all(listing.levels() == [9, 9, 9] for listing in listings[1:])
         assert len(service.requests) <= 2 * (len(listings) + 1)
 
-    play(database, story)
+    play(emptied, story)

@@ -65,7 +65,7 @@ async def sold_twice(service: Service, poster: Listing, *, settle_s: float = 400
 
 @pytest.mark.parametrize("fault", NOTHING_APPLIED)
 @pytest.mark.parametrize("on_unknown", ["settle", "certain"])
-def test_a_correction_that_was_not_applied_is_made_good(database, fault, on_unknown) -> None:
+def test_a_correction_that_was_not_applied_is_made_good(emptied, fault, on_unknown) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         await set_rule(service, on_unknown)
@@ -76,11 +76,11 @@ def test_a_correction_that_was_not_applied_is_made_good(database, fault, on_unkn
         assert [pool.reason for pool in await stored_pools(service)] == [""]
         assert applied_once(service)
 
-    play(database, story)
+    play(emptied, story)
 
 
 @pytest.mark.parametrize("fault", APPLIED)
-def test_a_correction_whose_answer_was_lost_is_not_made_twice(database, fault) -> None:
+def test_a_correction_whose_answer_was_lost_is_not_made_twice(emptied, fault) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         service.shop.faults.next(ADJUST, fault)
@@ -90,11 +90,11 @@ def test_a_correction_whose_answer_was_lost_is_not_made_twice(database, fault) -
         assert [pool.reason for pool in await stored_pools(service)] == [""]
         assert applied_once(service)
 
-    play(database, story)
+    play(emptied, story)
 
 
 @pytest.mark.parametrize("fault", APPLIED)
-def test_the_certain_rule_proves_what_became_of_a_correction_or_freezes(database, fault) -> None:
+def test_the_certain_rule_proves_what_became_of_a_correction_or_freezes(emptied, fault) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         await set_rule(service, "certain")
@@ -108,7 +108,7 @@ def test_the_certain_rule_proves_what_became_of_a_correction_or_freezes(database
             assert poster.levels() == [8, 8, 8]
 
     # Without orders to go by, the levels alone can prove nothing.
-    play(database, story, shop=new_shop(ManualClock(), scopes=WITHOUT_ORDERS))
+    play(emptied, story, shop=new_shop(ManualClock(), scopes=WITHOUT_ORDERS))
 
 
 WITHOUT_ORDERS = ("read_products", "write_products", "read_inventory", "write_inventory", "read_locations")
@@ -127,7 +127,7 @@ def applied_once(service: Service) -> bool:
 
 
 @pytest.mark.parametrize("fault", READS)
-def test_a_read_that_fails_or_lags_loses_no_sale(database, fault) -> None:
+def test_a_read_that_fails_or_lags_loses_no_sale(emptied, fault) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         service.shop.faults.next("product", fault)
@@ -135,10 +135,10 @@ def test_a_read_that_fails_or_lags_loses_no_sale(database, fault) -> None:
         assert service.shop.faults.injected[fault] == 1
         assert poster.levels() == [8, 8, 8]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_orders_that_cannot_be_read_hold_up_no_settlement(database) -> None:
+def test_orders_that_cannot_be_read_hold_up_no_settlement(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         service.shop.faults.next(ADJUST, Fault.SERVER_ERROR_AFTER)
@@ -148,10 +148,10 @@ def test_orders_that_cannot_be_read_hold_up_no_settlement(database) -> None:
         assert poster.levels() == [8, 8, 8]
         assert service.errors == []
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_shop_that_is_down_for_an_hour_is_caught_up_with(database) -> None:
+def test_a_shop_that_is_down_for_an_hour_is_caught_up_with(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         service.shop.faults.rates({Fault.CONNECT_REFUSED: 1.0})
@@ -163,7 +163,7 @@ def test_a_shop_that_is_down_for_an_hour_is_caught_up_with(database) -> None:
         await service.wait(1_000)
         assert poster.levels() == [4, 4, 4]
 
-    play(database, story)
+    play(emptied, story)
 
 
 # --- tokens and locked shops --------------------------------------------------------------------------------
@@ -171,9 +171,7 @@ def test_a_shop_that_is_down_for_an_hour_is_caught_up_with(database) -> None:
 
 @pytest.mark.parametrize("fault", [Fault.TOKEN_REVOKED, Fault.PAYMENT_REQUIRED, Fault.LOCKED])
 @pytest.mark.parametrize("field", ["product", ADJUST])
-def test_a_shop_that_shuts_us_out_is_paused_with_the_reason_and_caught_up_with(
-    database, fault, field
-) -> None:
+def test_a_shop_that_shuts_us_out_is_paused_with_the_reason_and_caught_up_with(emptied, fault, field) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         service.shop.faults.next(field, fault)
@@ -189,7 +187,7 @@ def test_a_shop_that_shuts_us_out_is_paused_with_the_reason_and_caught_up_with(
         assert (await status(service))[0] == "active"
         assert poster.levels() == [7, 7, 7]
 
-    play(database, story)
+    play(emptied, story)
 
 
 async def status(service: Service) -> tuple[str, str]:
@@ -199,7 +197,7 @@ async def status(service: Service) -> tuple[str, str]:
     return shop.status, shop.status_reason
 
 
-def test_an_uninstalled_shop_is_left_alone(database) -> None:
+def test_an_uninstalled_shop_is_left_alone(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         async with service.database.connection() as conn:
@@ -212,14 +210,14 @@ def test_an_uninstalled_shop_is_left_alone(database) -> None:
         assert newest.state == "cancelled"
         assert "the app was removed" in newest.because
 
-    play(database, story)
+    play(emptied, story)
 
 
 # --- webhooks -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", list(WebhookFault))
-def test_webhooks_that_come_twice_late_wrong_or_never_change_no_number(database, fault) -> None:
+def test_webhooks_that_come_twice_late_wrong_or_never_change_no_number(emptied, fault) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         service.shop.faults.webhook_delay_s = 4 * 3600
@@ -237,10 +235,10 @@ def test_webhooks_that_come_twice_late_wrong_or_never_change_no_number(database,
         assert service.shop.faults.injected[fault] > 0
         assert poster.levels() == [6, 6, 6]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_lost_webhook_is_found_by_the_schedule(database) -> None:
+def test_a_lost_webhook_is_found_by_the_schedule(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service)
         await service.fire_schedules()
@@ -252,10 +250,10 @@ def test_a_lost_webhook_is_found_by_the_schedule(database) -> None:
         await service.settle()
         assert poster.levels() == [9, 9, 9]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_burst_of_one_stock_costs_few_requests(database) -> None:
+def test_a_burst_of_one_stock_costs_few_requests(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service, levels=1_000)
         for _ in range(200):
@@ -264,7 +262,7 @@ def test_a_burst_of_one_stock_costs_few_requests(database) -> None:
         assert poster.levels() == [800, 800, 800]
         assert len(service.requests) <= 4
 
-    play(database, story)
+    play(emptied, story)
 
 
 # --- the open questions about Shopify -----------------------------------------------------------------------
@@ -273,7 +271,7 @@ MODES = [f"{name}={mode}" for name, modes in switch_modes().items() for mode in 
 
 
 @pytest.mark.parametrize("mode", ["defaults", *MODES])
-def test_every_way_that_shopify_may_behave_ends_at_the_same_numbers(database, mode) -> None:
+def test_every_way_that_shopify_may_behave_ends_at_the_same_numbers(emptied, mode) -> None:
     """Sales between read and write, lost answers, refusals and doubled webhooks, under each open question."""
     switches = switches_from([] if mode == "defaults" else [mode])
     shop = new_shop(ManualClock(), switches=switches)
@@ -295,12 +293,12 @@ def test_every_way_that_shopify_may_behave_ends_at_the_same_numbers(database, mo
         assert poster.levels() == [3, 3, 3]
         assert [pool.reason for pool in await stored_pools(service)] == [""]
 
-    play(database, story, shop=shop)
+    play(emptied, story, shop=shop)
 
 
 @pytest.mark.parametrize("reported", ["every_row", "first_row"])
 @pytest.mark.parametrize("named", ["row_and_field", "row", "null"])
-def test_a_stale_row_is_understood_however_it_is_reported(database, reported, named) -> None:
+def test_a_stale_row_is_understood_however_it_is_reported(emptied, reported, named) -> None:
     switches = switches_from([f"stale_report={reported}", f"stale_field={named}"])
 
     async def story(service: Service) -> None:
@@ -310,10 +308,10 @@ def test_a_stale_row_is_understood_however_it_is_reported(database, reported, na
         await service.wait(60)
         assert poster.levels() == [7, 7, 7, 7]
 
-    play(database, story, shop=new_shop(ManualClock(), switches=switches))
+    play(emptied, story, shop=new_shop(ManualClock(), switches=switches))
 
 
-def test_two_requests_for_each_of_many_products_and_not_one_more(database) -> None:
+def test_two_requests_for_each_of_many_products_and_not_one_more(emptied) -> None:
     async def story(service: Service) -> None:
         service.shop.add_location("Toronto")
         listings = [add_listing(service.shop, f"Poster {number}") for number in range(30)]
@@ -325,10 +323,10 @@ def test_two_requests_for_each_of_many_products_and_not_one_more(database) -> No
         assert all(listing.levels() == [9, 9, 9] for listing in listings)
         assert len(service.requests) == 2 * len(listings)
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_worker_that_was_held_up_does_not_send_into_a_settlement(database) -> None:
+def test_a_worker_that_was_held_up_does_not_send_into_a_settlement(emptied) -> None:
     policy = replace(Policy(), dead_time_s=120.0)
 
     async def story(service: Service) -> None:
@@ -353,4 +351,50 @@ def test_a_worker_that_was_held_up_does_not_send_into_a_settlement(database) -> 
         assert poster.levels() == [9, 9, 9]
         assert len(service.writes) == 1
 
-    play(database, story, policy=policy)
+    play(emptied, story, policy=policy)
+
+
+@pytest.mark.parametrize("point", ["reading", "shown", "sending", "executed"])
+def test_two_workers_on_one_stock_give_way_to_each_other(emptied, point) -> None:
+    """A worker that was taken for dead goes on while another one has run its key."""
+
+    async def story(service: Service) -> None:
+        poster = await start(service)
+        overtaken = 0
+
+        async def be_overtaken(at: str) -> None:
+            nonlocal overtaken
+            if at == point and not overtaken:
+                overtaken = 1
+                poster.sell("B")
+                await service.bury()
+                await service.move(1)
+                await service.settle()
+
+        await service.wait(30)
+        service.seam = be_overtaken
+        poster.sell("A")
+        await service.wait(600)
+        assert overtaken == 1
+        assert service.errors == []
+        assert poster.levels() == [8, 8, 8]
+
+    play(emptied, story)
+
+
+def test_sales_while_an_answer_is_awaited_cost_no_request_and_all_count_in_the_end(emptied) -> None:
+    async def story(service: Service) -> None:
+        poster = await start(service, levels=50)
+        await service.wait(30)
+        service.shop.faults.next(ADJUST, Fault.TIMEOUT_BEFORE)
+        poster.sell("A")
+        await service.settle()
+        service.requests.clear()
+        for _ in range(20):
+            poster.sell("A")
+            await service.wait(4)
+        assert service.requests == []
+        await service.wait(120)
+        assert poster.levels() == [29, 29, 29]
+
+    play(emptied, story)

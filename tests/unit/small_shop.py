@@ -184,6 +184,7 @@ class SmallShop:
             pools=tuple(self.pools.values()) if subject == PRODUCT else (),
             now=self.now,
             nonce=f"nonce {next(self._numbers)}",
+            claims=() if self.pools else self.claims,
         )
 
     def shop_read(self) -> ShopRead:

@@ -103,7 +103,9 @@ def test_k7_an_echo_of_our_own_write_costs_no_request_and_says_so() -> None:
 
 def test_k8_first_event_all_take_the_one_changed_value() -> None:
     s = SmallShop(
-        kind=KIND, options={"raise_settle_s": 0}, levels={(n, TORONTO): v for n, v in zip("ABC", (5, 7, 9), strict=True)}
+        kind=KIND,
+        options={"raise_settle_s": 0},
+        levels={(n, TORONTO): v for n, v in zip("ABC", (5, 7, 9), strict=True)},
     )
     s.run(s.put("A", 4))
     assert s.at() == [4, 4, 4]
@@ -128,15 +130,26 @@ def test_k9_the_same_webhook_twice_has_one_effect() -> None:
     assert len(s.writes) == 1
 
 
-def test_k10_a_level_that_another_automation_holds_is_refused_and_both_are_named() -> None:
+def held_by_another() -> SmallShop:
     claimed = Claim(
         member=MemberId(gid("InventoryItem", 100 + ord("B")), TORONTO), automation_name="Shared prints"
     )
-    s = SmallShop(kind=KIND, options={}, levels={(n, TORONTO): 10 for n in "ABC"}, claims=(claimed,))
+    return SmallShop(kind=KIND, options={}, levels={(n, TORONTO): 10 for n in "ABC"}, claims=(claimed,))
+
+
+def test_k10_a_level_that_another_automation_holds_is_refused_and_both_are_named() -> None:
+    s = held_by_another()
     plan = s.run(s.move("A", -1))
     assert plan.error is not None
     assert "Shared prints" in plan.error["message"]
     assert s.levels["B", TORONTO] == 10
+
+
+def test_an_event_of_a_level_that_another_automation_holds_costs_no_request() -> None:
+    s = held_by_another()
+    plan = s.run(s.move("B", -1))
+    assert s.reads == 0
+    assert "Shared prints" in plan.because
 
 
 def test_chosen_locations_as_one_level_follow_each_other() -> None:

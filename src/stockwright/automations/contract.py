@@ -78,6 +78,7 @@ class Situation(Generic[O]):
     pools: tuple[PoolView, ...]
     now: datetime
     nonce: str  # random: ids and keys that the decision needs are derived from it
+    claims: tuple[Claim, ...] = ()  # levels named by the events that other automations hold
     memories: tuple[Memory, ...] = ()  # of kinds that watch restocks
     unmailed: tuple[Unmailed, ...] = ()  # of the subject "staff-mail"
 

@@ -42,6 +42,7 @@ def record(situation: Situation[Any], facts: Facts) -> JsonObject:
         "pools": [_pool_to_json(pool) for pool in situation.pools],
         "now": situation.now.isoformat(),
         "nonce": situation.nonce,
+        "held": _CLAIMS.dump_python(situation.claims, mode="json"),
         "product": _PRODUCT.dump_python(facts.product, mode="json"),
         "claims": _CLAIMS.dump_python(facts.claims, mode="json"),
         "order_moves": None if facts.order_moves is None else _by_member(facts.order_moves),
@@ -89,6 +90,7 @@ def _situation(options: Any, recorded: JsonObject) -> Situation[Any]:
         nonce=recorded["nonce"],
         memories=_MEMORIES.validate_python(recorded.get("memories", ())),
         unmailed=_UNMAILED.validate_python(recorded.get("unmailed", ())),
+        claims=_CLAIMS.validate_python(recorded.get("held", ())),
     )
 
 

@@ -91,10 +91,22 @@ def _reads_nothing(sharing: Sharing, situation: Situated) -> bool:
 def _wants_read(pool: PoolView, situation: Situated) -> bool:
     state = pool.state
     if state.intent is not None:
-        return state.intent.resend_at is None
+        return state.intent.resend_at is None and not _waits_for_proof(pool, situation)
     if pool.wake_at is not None and pool.wake_at <= situation.now:
         return True
     return state.raise_wait is not None and bool(situation.events)
+
+
+def _waits_for_proof(pool: PoolView, situation: Situated) -> bool:
+    """A lost answer was looked into, and no read can settle it before the pool's wake-up, which reads it all."""
+    intent = pool.state.intent
+    return (
+        intent is not None
+        and intent.first_read is not None
+        and pool.state.frozen is None
+        and pool.wake_at is not None
+        and pool.wake_at > situation.now
+    )
 
 
 def _is_known(sharing: Sharing, situation: Situated, event: Event) -> bool:
@@ -107,7 +119,10 @@ def _is_known(sharing: Sharing, situation: Situated, event: Event) -> bool:
     if place is None:
         return True
     pool = next((pool for pool in situation.pools if pool.place == place.id), None)
-    return pool is not None and protocol.is_echo(pool.state, member, event.payload.get("available"))
+    if pool is None:
+        return any(claim.member == member for claim in situation.claims)
+    available = event.payload.get("available")
+    return _waits_for_proof(pool, situation) or protocol.is_echo(pool.state, member, available)
 
 
 def member_of(event: Event) -> MemberId | None:
@@ -124,7 +139,7 @@ def member_of(event: Event) -> MemberId | None:
 def decide(sharing: Sharing, situation: Situated, facts: Facts) -> Plan:
     """The next step of each pool of the product."""
     if situation.subject == WHOLE_SHOP:
-        return Plan(because=NO_DATA, error={"message": NO_DATA})
+        return _without_products(situation)
     need = needs(sharing, situation)
     if isinstance(need, NoRead):
         return _without_read(sharing, situation)
@@ -137,16 +152,28 @@ def decide(sharing: Sharing, situation: Situated, facts: Facts) -> Plan:
     return _step_all(sharing, situation, facts, product)
 
 
+def _without_products(situation: Situated) -> Plan:
+    if not situation.events:  # woken after a crash, when its work was done already
+        return Plan(because="Nothing waits for the whole shop.")
+    return Plan(because=NO_DATA, error={"message": NO_DATA})
+
+
 def _without_read(sharing: Sharing, situation: Situated) -> Plan:
     ticks = [_tick(sharing, situation, pool) for pool in situation.pools if pool.state.intent is not None]
     if ticks:
         return _plan(ticks, now=situation.now, title=_title_of(situation), error=None)
-    because = (
+    return Plan(because=_why_nothing(situation), title=_title_of(situation))
+
+
+def _why_nothing(situation: Situated) -> str:
+    if not situation.events:
+        return "Nothing waits for this product."
+    if situation.claims:
+        holders = " and ".join(sorted({claim.automation_name for claim in situation.claims}))
+        return f"Left to the automation {holders}, which holds these levels: nothing was read."
+    return (
         "Echo: each level stands where the ledger expects it, so nothing was read and nothing is to be done."
-        if situation.events
-        else "Nothing waits for this product."
     )
-    return Plan(because=because, title=_title_of(situation))
 
 
 def _title_of(situation: Situated) -> str:

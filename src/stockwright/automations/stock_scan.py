@@ -104,11 +104,14 @@ def _shareable(place: Place, product: ProductRead, claims: Sequence[Claim]) -> b
 
 
 def _in_step(sharing: Sharing, pool: PoolView, product: ProductRead) -> bool:
-    """Whether the pool's levels are what the ledger expects and nothing waits. A frozen pool waits for a person."""
+    """Whether the pool's levels are what the ledger expects and nothing waits.
+
+    A frozen pool waits for a person, and one whose correction is in doubt for orders that prove what happened.
+    """
     place = next((place for place in sharing.places if place.id == pool.place), None)
     state = pool.state
     if state.frozen is not None:
-        return True
+        return state.intent is None
     if place is None or state.intent is not None or state.raise_wait is not None:
         return False
     shown = {seen.id: seen.available for seen in seen_at(place, product, ()).seen if not seen.why_not}

@@ -16,7 +16,7 @@ from stockwright.cli.session import Service, automation_named, shop_named, with_
 from stockwright.cli.shops import subscribe_or_tell
 from stockwright.cli.waiting import wait_for_run
 from stockwright.model import Json, JsonObject, StockwrightError
-from stockwright.previewing import preview
+from stockwright.previewing import Previewed, preview
 from stockwright.store import automations, shops
 from stockwright.store.automations import AutomationRow
 
@@ -268,21 +268,26 @@ def preview_one(
 
 async def _preview(service: Service, *, id: str, every: bool, as_json: bool) -> None:
     row = await automation_named(service, id)
-    found = [one async for one in preview(service.deps, row)]
+    found: list[Previewed] = []
+    async for one in preview(service.deps, row):
+        found.append(one)
+        if not as_json and (every or one.corrections or one.publishing or one.error):
+            _tell_previewed(one)
     if as_json:
         print_json([vars(one) for one in found])
         return
-    told = [one for one in found if every or one.corrections or one.publishing or one.error]
-    for one in told:
-        say(f"{one.title}: {one.because}")
-        for line in one.corrections:
-            say(f"  {line['level']}: {line['from']} -> {line['to']}")
-        for line in one.publishing:
-            done = "publish to" if line["action"] == "publish" else "take off"
-            say(f"  {done} {', '.join(line['channels'])}")
     would = "published or taken down" if kind_named(row.kind).watches_restocks else "corrected"
     touched = sum(bool(one.corrections or one.publishing) for one in found)
     say(f"{len(found)} products in scope, {touched} would be {would}.")
+
+
+def _tell_previewed(one: Previewed) -> None:
+    say(f"{one.title}: {one.because}")
+    for line in one.corrections:
+        say(f"  {line['level']}: {line['from']} -> {line['to']}")
+    for line in one.publishing:
+        done = "publish to" if line["action"] == "publish" else "take off"
+        say(f"  {done} {', '.join(line['channels'])}")
 
 
 @COMMANDS.command()

@@ -191,12 +191,12 @@ def _unchanged(row: IntentRow, seen: Seen | None, intent: Intent, policy: Policy
     """Value and stamp are those before the send, so the row was never written: all or nothing.
 
     Shopify's stamps are whole seconds. A level that changed in the very second of our read could be
-    corrected and moved back under the same stamp, so such a row proves nothing.
+    corrected and moved back under the same stamp, so such a row proves nothing. Its clock may be behind
+    ours, so "the very second" is as wide as the skew, also under `settle`.
     """
     if seen is None or row.stamp is None or seen.available != row.from_quantity or seen.stamp != row.stamp:
         return False
-    skew_s = policy.clock_skew_s if policy.on_unknown == "certain" else 0
-    return renews_stamp(row, intent, skew_s=skew_s)
+    return renews_stamp(row, intent, skew_s=policy.clock_skew_s)
 
 
 def renews_stamp(row: IntentRow, intent: Intent, *, skew_s: float) -> bool:

@@ -28,6 +28,7 @@ class ShopCount:
     shop_id: int
     domain: str
     status: str
+    status_reason: str  # why it is not active, for a person
     pools: int
     frozen: int
     in_doubt: int

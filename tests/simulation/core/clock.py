@@ -27,15 +27,15 @@ class Clock:
 
     def __init__(self) -> None:
         self.now_s = 0.0
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._heap: list[tuple[float, int, Callable[[], object]]] = []
         self._count = 0
 
-    def at(self, time_s: float, what: Callable[[], None]) -> None:
+    def at(self, time_s: float, what: Callable[[], object]) -> None:
         """Do `what` at `time_s`, or now when that has passed; equal times keep their order."""
         self._count += 1
         heappush(self._heap, (max(time_s, self.now_s), self._count, what))
 
-    def after(self, delay_s: float, what: Callable[[], None]) -> None:
+    def after(self, delay_s: float, what: Callable[[], object]) -> None:
         self.at(self.now_s + delay_s, what)
 
     def run_until(self, end_s: float) -> None:

@@ -60,16 +60,13 @@ class Cycle:
     def read(self) -> list[int]:
         return [self.shop.levels[member].quantity for member in self.members]
 
-    def write(self, levels: list[int], goal: int, *, compare: bool) -> None:
-        """Bring every member from its read level to the goal in one call."""
+    def write(self, levels: list[int], goal: int) -> None:
+        """Bring every member from its read level to the goal in one call that compares every row."""
         self._keys += 1
         rows = tuple(
-            ChangeRow(member, goal - level, level if compare else None)
-            for member, level in zip(self.members, levels, strict=True)
-            if goal != level
+            ChangeRow(member, goal - level, level) for member, level in zip(self.members, levels, strict=True)
         )
-        if rows:
-            self.shop.adjust(f"control-{self._keys}", rows, now_s=self.now_s)
+        self.shop.adjust(f"control-{self._keys}", rows, now_s=self.now_s)
 
     def put(self, goal: int) -> None:
         """An absolute set: whatever the levels are when it arrives, they become the goal."""
@@ -106,7 +103,7 @@ def mechanics_rule(cycle: Cycle, faults: MechanicFaults) -> None:
     if faults.between and cycle.strikes():
         cycle.sell()
     if not (faults.adjust and cycle.strikes()):
-        cycle.write(levels, goal, compare=True)
+        cycle.write(levels, goal)
 
 
 def mechanic_three_kinds(cycle: Cycle) -> None:
@@ -123,7 +120,7 @@ def last_event_wins(cycle: Cycle) -> None:
     if cycle.strikes():
         changed = cycle.sell(not_of=changed)
     levels = cycle.read()
-    cycle.write(levels, cycle.shop.levels[changed].quantity, compare=True)
+    cycle.write(levels, cycle.shop.levels[changed].quantity)
 
 
 def absolute_set(cycle: Cycle) -> None:

@@ -7,10 +7,10 @@ breaks one of them.
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
-from stockwright.ledger.protocol import is_echo
+from stockwright.ledger.protocol import is_echo, may_send
 from stockwright.ledger.state import (
     Input,
     Intent,
@@ -33,6 +33,7 @@ from tests.simulation.core.store import Event, Store
 
 ROUNDS = 10  # reads in a row of one job before it gives way to the sweep
 CONFLICTS = 5
+READ_LIMIT_S = 5.0  # a read that took longer is too vague to place orders before or after it
 
 StepFunction = Callable[..., Step]
 
@@ -44,13 +45,13 @@ class Habits:
     fenced: bool = True  # a step is stored only on the version that it was made from
     stores_before_sending: bool = True
     records_before_sending: bool = False
-    compares: bool = True  # every row carries the quantity that was read
+    moves_and_compares: bool = True  # rows are deltas that carry the quantity that was read
     renews_key_when_unknown: bool = False
     one_key_for_all: bool = False
     trusts_payload: bool = False
     ignores_location: bool = False
     dedupes_by_event: bool = False
-    sends_within: timedelta = timedelta(seconds=20)
+    asks_before_sending: bool = True  # a worker that was held up may not send any more
 
 
 class Pause(NamedTuple):
@@ -178,6 +179,8 @@ class Driver:
         if reading is None:
             self._store.wake_by(key, self._clock.now_s + 3.0)
             return False
+        if abs((self._now(worker) - at).total_seconds()) > READ_LIMIT_S:
+            return True
         moves = before if before == self._order_moves(intent) else None
         yield Pause("after_read", 0.02)
         observation = Observation(
@@ -234,7 +237,7 @@ class Driver:
             return True
         if self._habits.records_before_sending:
             self._record(worker, key, state, _reply(intent, self._now(worker), "applied"))
-        reply = yield from self._send(worker, intent)
+        reply = yield from self._send(worker, state, intent)
         yield Pause("after_reply", 0.02)
         if self._habits.records_before_sending:
             return False
@@ -253,8 +256,9 @@ class Driver:
         pending.discard(intent_key)
         return True
 
-    def _send(self, worker: Worker, intent: Intent) -> Generator[Pause, None, Reply]:
-        if self._now(worker) - intent.sent_at > self._habits.sends_within:
+    def _send(self, worker: Worker, state: PoolState | None, intent: Intent) -> Generator[Pause, None, Reply]:
+        yield Pause("before_send", 0.01)
+        if self._habits.asks_before_sending and not self._may_send(worker, state, intent):
             return _reply(intent, self._now(worker), "not_sent")
         call = self._network.write(intent.key, self._rows(intent))
         yield Pause("after_send", call.answer_after_s)
@@ -263,6 +267,10 @@ class Driver:
             yield Pause("after_send", call.answer_after_s)
         offenders = tuple(self._outside.ids[level] for level in call.offenders)
         return replace(_reply(intent, self._now(worker), call.outcome), offenders=offenders)
+
+    def _may_send(self, worker: Worker, state: PoolState | None, intent: Intent) -> bool:
+        now = self._now(worker)
+        return state is not None and may_send(state, key=intent.key, at=now, policy=self._policy)
 
     def _record(self, worker: Worker, key: str, sent_from: PoolState | None, reply: Reply) -> Step:
         """Load, step and store in one transaction, so no other worker comes between."""
@@ -276,7 +284,7 @@ class Driver:
     ) -> Generator[Pause, None, bool | None]:
         """What the mutant without an intent row does: the answer is stored together with the intent."""
         assert step.state is not None and step.state.intent is not None
-        reply = yield from self._send(worker, step.state.intent)
+        reply = yield from self._send(worker, step.state, step.state.intent)
         yield Pause("after_reply", 0.02)
         if not self._save(worker, key, loaded.state, step, input, reading):
             return None
@@ -315,11 +323,13 @@ class Driver:
         return self._outside.order_moves(levels, since_s=seconds(intent.opened_at))
 
     def _rows(self, intent: Intent) -> tuple[ChangeRow, ...]:
+        moves = self._habits.moves_and_compares
         return tuple(
             ChangeRow(
                 self._outside.levels[row.member],
                 row.delta,
-                row.from_quantity if self._habits.compares else None,
+                row.from_quantity,
+                sets_to=None if moves else row.after,
             )
             for row in intent.rows
         )

@@ -83,7 +83,3 @@ class Faults:
         possible = [kind for kind in kinds if kind in self._rates]
         self._rng.shuffle(possible)
         return next((kind for kind in possible if self.strikes(kind)), None)
-
-    def may(self, kind: str) -> bool:
-        """Whether this kind belongs to the run at all."""
-        return kind in self._rates

@@ -6,13 +6,13 @@ No module is patched.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 from stockwright.ledger import journal, protocol
 from stockwright.ledger.state import (
     Entry,
     Input,
     Intent,
+    Member,
     Next,
     Observation,
     Outcome,
@@ -114,20 +114,28 @@ def _at_zero(state: PoolState, seen: Seen) -> Seen:
 
 
 def _tombstone_dropped(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
-    """What a level moved while it was a member is forgotten when it leaves."""
-    step = protocol.step(state, input, policy, pool_id=pool_id)
-    lost = _moved_by_leavers(state, step)
-    if state is None or step.state is None or not lost:
-        return step
-    stock = step.state.stock - lost
-    entry = Entry(kind="observed", at=input.at, data={"moves": [], "surplus": lost, "stock": stock})
+    """What a level moved while it was a member is forgotten just before it leaves."""
+    if state is None or state.intent is not None or not isinstance(input, Observation):
+        return protocol.step(state, input, policy, pool_id=pool_id)
+    shown = {seen.id for seen in input.seen if seen.available is not None and not seen.why_not}
+    leavers = [member for id, member in state.members.items() if id not in shown and member.external]
+    first = Step(state=state, entries=(), next=Next.READ, because="")
+    for member in leavers:
+        first = _forget(first, member, input)
+    return _after(first, protocol.step(first.state, input, policy, pool_id=pool_id))
+
+
+def _forget(step: Step, member: Member, input: Observation) -> Step:
+    assert step.state is not None
+    stock = step.state.stock - member.units * member.external
+    back = {
+        "member": [member.id.item_id, member.id.location_id],
+        "from": member.expected,
+        "to": member.expected - member.external,
+        "stamp": None,
+    }
+    entry = Entry(kind="observed", at=input.at, data={"moves": [back], "surplus": 0, "stock": stock})
     return replace(step, state=journal.apply(step.state, entry), entries=(*step.entries, entry))
-
-
-def _moved_by_leavers(state: PoolState | None, step: Step) -> int:
-    members = state.members if state else {}
-    stay = step.state.members if step.state else {}
-    return sum(member.units * member.external for id, member in members.items() if id not in stay)
 
 
 def _dead_time_skipped(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
@@ -203,12 +211,14 @@ MUTANTS: Mapping[str, Mutant] = {
     "payload-trusted": Mutant(
         breaks="the level in the webhook counts more than the one read", habits=Habits(trusts_payload=True)
     ),
-    "no-cas": Mutant(breaks="rows are sent without a comparison", habits=Habits(compares=False)),
+    "no-cas": Mutant(
+        breaks="levels are set, and nothing is compared", habits=Habits(moves_and_compares=False)
+    ),
     "lease-without-fencing": Mutant(
         breaks="steps are stored whatever the version is", habits=Habits(fenced=False)
     ),
     "late-send": Mutant(
-        breaks="a worker that slept sends an old intent", habits=Habits(sends_within=timedelta(days=1))
+        breaks="a worker that slept sends an old intent", habits=Habits(asks_before_sending=False)
     ),
     "location-ignored": Mutant(
         breaks="every pool reads the first location", habits=Habits(ignores_location=True)

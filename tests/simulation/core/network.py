@@ -89,7 +89,6 @@ class Network:
         self.sell_at: Callable[[LevelKey], None] | None = None
         self.writes = 0
         self.reads = 0
-        self.unsure: set[str] = set()  # keys whose outcome a worker could not learn
 
     def write(self, key: str, rows: tuple[ChangeRow, ...]) -> Call:
         """Send an adjustment; the shop executes it, or not, at a later time of this run."""
@@ -107,7 +106,6 @@ class Network:
         return call
 
     def _lose(self, call: Call, fault: str, travel_s: float) -> None:
-        self.unsure.add(call.key)
         call.answer_after_s = TIMEOUT_S if "timeout" in fault or fault == "write_delayed" else travel_s * 2
         if fault == "write_delayed":
             travel_s = self._rng.uniform(TIMEOUT_S, LONGEST_FLIGHT_S)
@@ -118,8 +116,9 @@ class Network:
         call.outcome = SAID[fault]
         if fault == "write_member_refused":
             call.offenders = (self._rng.choice(call.rows).level,)
+        if call.outcome == "in_progress":
+            self._shop.say_in_progress(call.key)
         if fault == "write_in_progress_applied":
-            self.unsure.add(call.key)
             self._clock.after(self._rng.uniform(0.0, 3.0), lambda: self._execute(call))
 
     def _arrive(self, call: Call, *, sale_between: bool) -> None:

@@ -14,7 +14,7 @@ from datetime import datetime
 from stockwright.ledger.state import Entry, FreezeCode, Intent, MemberId, PoolState
 from tests.simulation.core.clock import seconds
 from tests.simulation.core.driver import Committed
-from tests.simulation.core.network import Network, Reading, Shown
+from tests.simulation.core.network import Reading, Shown
 from tests.simulation.core.outside import BY_ORDERS, Outside
 from tests.simulation.core.scenario import Scenario
 from tests.simulation.core.shop import OURS, Application, LevelKey, Shop
@@ -70,11 +70,10 @@ class PoolTruth:
 class Oracle:
     """Judges every stored step, every adjustment that the shop executes, and the end of a run."""
 
-    def __init__(self, scenario: Scenario, *, shop: Shop, outside: Outside, network: Network) -> None:
+    def __init__(self, scenario: Scenario, *, shop: Shop, outside: Outside) -> None:
         self._scenario = scenario
         self._shop = shop
         self._outside = outside
-        self._network = network
         self.pools: dict[str, PoolTruth] = {}
         self.counts: Counter[str] = Counter()
         self._closed: dict[str, bool] = {}  # key -> how it was booked
@@ -171,8 +170,7 @@ class Oracle:
             case "first_read":
                 self._first_read(truth, entry, commit.reading)
             case "resent":
-                assert truth.doubt is not None
-                truth.doubt.sent_at = entry.at
+                self._doubt(truth).sent_at = entry.at
             case "intent_applied" | "intent_not_applied":
                 self._booked(truth, commit, entry)
             case "frozen":
@@ -198,7 +196,10 @@ class Oracle:
     def _row(self, id: MemberId, reading: Reading | None) -> Shown:
         if reading is None:
             raise Violation(f"a step without a read speaks of the level of {id.item_id}")
-        return reading.levels[self._outside.levels[id]]
+        shown = reading.levels.get(self._outside.levels[id])
+        if shown is None:
+            raise Violation(f"I7: a step speaks of {id}, which its read does not show")
+        return shown
 
     def _is_behind(self, id: MemberId, reading: Reading | None) -> bool:
         """Whether the row of this read shows a moment before a correction of ours that was already made."""
@@ -210,7 +211,7 @@ class Oracle:
 
     def _taint(self, truth: PoolTruth, why: str) -> None:
         truth.tainted = why
-        self.counts[why] += 1
+        self.counts[f"{why}_when_{self._scenario.policy.on_unknown}"] += 1
 
     def _left(self, truth: PoolTruth, id: MemberId) -> None:
         """What a level moved counts up to the last read that was accepted, not beyond."""
@@ -271,14 +272,16 @@ class Oracle:
         self.counts["intents"] += 1
 
     def _first_read(self, truth: PoolTruth, entry: Entry, reading: Reading | None) -> None:
-        assert truth.doubt is not None
-        assert reading is not None
-        truth.doubt.first_at = entry.at
-        truth.doubt.first = {
-            id: shown
-            for id in truth.doubt.opened
-            if (shown := reading.levels.get(self._outside.levels[id])) is not None
+        doubt, levels = self._doubt(truth), reading.levels if reading else {}
+        doubt.first_at = entry.at
+        doubt.first = {
+            id: shown for id in doubt.opened if (shown := levels.get(self._outside.levels[id])) is not None
         }
+
+    def _doubt(self, truth: PoolTruth) -> Doubt:
+        if truth.doubt is None:
+            raise Violation("I2: the ledger speaks of an open correction that was never opened or has ended")
+        return truth.doubt
 
     # --- how intents end ---
 
@@ -292,6 +295,8 @@ class Oracle:
         self.counts[f"booked_{how}"] += 1
         if how == "assumed" and self._scenario.policy.on_unknown != "settle":
             raise Violation("I9: an outcome was assumed although the shop chose `certain`")
+        if how == "assumed" and not doubt.first_within(self._scenario.policy.settle_window_s):
+            raise Violation("I9: an outcome was assumed from a first read outside the window")
         if booked != self.was_applied(key) and not truth.tainted:
             self._pardon(truth, doubt, commit, booked=booked, how=how)
         truth.doubt = None

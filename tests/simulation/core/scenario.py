@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stockwright.ledger.state import Policy
-from tests.simulation.core.faults import GROUPS
+from tests.simulation.core.faults import GROUPS, PROCESS
 
 RECONCILE_S = 300.0
 RATES = (0.02, 0.06, 0.15)
@@ -87,14 +87,8 @@ def _rates(rng: random.Random) -> dict[str, float]:
             rates |= {kind: _rate(group, rng) for kind in kinds if rng.random() < 0.7}
     if "clock_jump" in rates:
         # A clock that jumps breaks the one promise that needs it: that the dead time has passed. So where
-        # clocks jump, no request arrives after its answer was given up, no read lags, no second worker reads.
-        for kind in (
-            "write_delayed",
-            "write_in_progress_applied",
-            "read_lagging",
-            "pause_long",
-            "second_worker",
-        ):
+        # clocks jump, no request arrives after its answer was given up, no read lags, no two workers overlap.
+        for kind in ("write_delayed", "write_in_progress_applied", "read_lagging", *PROCESS):
             rates.pop(kind, None)
     return rates
 

@@ -59,7 +59,8 @@ class ChangeRow(NamedTuple):
 
     level: LevelKey
     delta: int
-    from_quantity: int | None  # None: no comparison (only a negative control sends that)
+    from_quantity: int
+    sets_to: int | None = None  # set the level to this instead, comparing nothing: only a mutant sends that
 
 
 class Verdict(StrEnum):
@@ -97,6 +98,7 @@ class Shop:
         self.calls = 0
         self._stamp_resolution_s = stamp_resolution_s
         self._skew_s = skew_s
+        self._concurrent: set[str] = set()
         self._answers: dict[str, tuple[tuple[ChangeRow, ...], Answer]] = {}
 
     def stamp(self, now_s: float) -> float:
@@ -127,11 +129,18 @@ class Shop:
         known = self._answers.get(key)
         if known is not None and known[0] != rows:
             return Answer(Verdict.KEY_MISMATCH)
-        if known is not None and self.replays:
+        if known is not None and (self.replays or self._is_applied_already(key, known[1])):
             return known[1]
         answer = self._execute(key, rows, now_s=now_s)
         self._answers[key] = (rows, answer)
         return answer
+
+    def say_in_progress(self, key: str) -> None:
+        """The shop has told a caller that a call with this key is running: of these it applies at most one."""
+        self._concurrent.add(key)
+
+    def _is_applied_already(self, key: str, answer: Answer) -> bool:
+        return key in self._concurrent and answer.verdict is Verdict.APPLIED
 
     def _execute(self, key: str, rows: tuple[ChangeRow, ...], *, now_s: float) -> Answer:
         gone = tuple(row.level for row in rows if self.levels[row.level].deleted)
@@ -140,14 +149,15 @@ class Shop:
         if any(self._is_stale(row) for row in rows):
             return Answer(Verdict.STALE)
         for row in rows:
-            self.move(row.level, delta=row.delta, cause=OURS, now_s=now_s, key=key)
+            delta = row.delta if row.sets_to is None else row.sets_to - self.levels[row.level].quantity
+            self.move(row.level, delta=delta, cause=OURS, now_s=now_s, key=key)
         application = Application(self.seq, now_s, key, rows)
         self.applications.append(application)
         self.on_application(application)
         return Answer(Verdict.APPLIED)
 
     def _is_stale(self, row: ChangeRow) -> bool:
-        return row.from_quantity is not None and self.levels[row.level].quantity != row.from_quantity
+        return row.sets_to is None and self.levels[row.level].quantity != row.from_quantity
 
     def value_at(self, level: LevelKey, time_s: float) -> tuple[int, float, int]:
         """Quantity, stamp and seq that the level had at `time_s` (a lagging read shows them)."""

@@ -23,7 +23,7 @@ from tests.simulation.core.shop import Application, LevelKey, Shop
 from tests.simulation.core.store import Store
 from tests.simulation.core.webhooks import Delivery, Webhooks
 
-SWEEP_S = 10.0
+SWEEP_S = 20.0
 SETTLED_IN_S = 2 * RECONCILE_S
 CALM_S = 45.0
 JUMP_S = 3600.0
@@ -81,7 +81,7 @@ class Simulation:
             scenario, clock=self.clock, shop=self.shop, rng=self._rng, announce=self._changed
         )
         self.store = Store(self.outside.locations)
-        self.oracle = Oracle(scenario, shop=self.shop, outside=self.outside, network=self.network)
+        self.oracle = Oracle(scenario, shop=self.shop, outside=self.outside)
         self.driver = Driver(
             clock=self.clock,
             store=self.store,
@@ -374,7 +374,11 @@ class Simulation:
     def _held_up_s(self) -> float:
         if self.faults.strikes("pause_short"):
             return self._rng.uniform(1.0, 14.0)
-        return self._rng.uniform(15.0, 90.0) if self.faults.strikes("pause_long") else 0.0
+        if not self.faults.strikes("pause_long"):
+            return 0.0
+        # A worker that wakes just when another one has waited for the dead time does the most harm.
+        dead_s = self.scenario.policy.dead_time_s
+        return self._rng.choice((self._rng.uniform(15.0, 90.0), self._rng.uniform(dead_s, dead_s + 1.0)))
 
     def _crash(self, worker: Worker, *, at: str) -> None:
         """The process is gone with all its jobs; requests on their way go on without it."""

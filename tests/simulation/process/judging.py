@@ -212,4 +212,6 @@ def _outcomes(pool: PoolFacts) -> Counter[str]:
             counts["unknown"] += 1
         elif entry["kind"] in ("intent_applied", "intent_not_applied") and data["key"] in unknown:
             counts[f"unknown, settled by {data.get('how') or data.get('why')}"] += 1
+        elif entry["kind"] == "first_read" and not data["within_window"]:
+            counts["unknown, first read too late"] += 1
     return counts

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from tests.real_processes import Part
 
-PRODUCTS, VARIANTS = 6, 4
+PRODUCTS, VARIANTS = 60, 4
 LOCATIONS = ("Toronto", "Montreal")
 STOCK = 100_000  # of each pool at the start: nothing sells out, so every order is taken
-_DEATHS = (
+KILLED_ALONE = (
     4  # of one part, after which the whole service is killed and started anew: supervisors lose patience
 )
 _BURST = (4, 12)  # orders at once
@@ -94,7 +94,7 @@ def _round(rng: random.Random, orders: int, deaths: dict[Part, int]) -> Round:
 
 def _victim(rng: random.Random, deaths: dict[Part, int]) -> Part:
     part = rng.choice(_PARTS)
-    if deaths.get(part, 0) >= _DEATHS:
+    if deaths.get(part, 0) >= KILLED_ALONE:
         deaths.clear()
         return Part.SERVICE
     deaths[part] = deaths.get(part, 0) + 1

@@ -1,6 +1,7 @@
 """One seed against real processes: sells over HTTP, kills parts of the service, waits, and has it judged."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -46,7 +47,7 @@ class Outcome:
 
     schedule: Schedule
     verdict: Verdict
-    kills: dict[Part, int]
+    kills: Counter[Part]
     converged_after_s: float  # since the last order
     took_s: float
 
@@ -60,7 +61,7 @@ class Storm:
     service: Service
     webhook_log: Path
     initial: Json  # the shop's state before the first order
-    kills: dict[Part, int] = field(default_factory=dict)
+    kills: Counter[Part] = field(default_factory=Counter)
     _history: list[Json] = field(default_factory=list)
 
     def run(self) -> Outcome:
@@ -71,9 +72,9 @@ class Storm:
                 self._round(one, buyers)
             self._sell(self.schedule.calm, buyers)
         calm_since = time.monotonic()
-        facts = self._until_converged()
+        shop, deliveries, facts = self._until_converged()
         converged_after_s = time.monotonic() - calm_since
-        verdict = judging.judge(self._shop_facts(), facts, self._deliveries())
+        verdict = judging.judge(shop, facts, deliveries)
         if judging.levels_of(self.shop.state()) != self._shop_facts().levels():
             verdict.violations.append("the shop's levels are not the sum of its history")
         return Outcome(
@@ -98,7 +99,7 @@ class Storm:
     def _kill(self, one: Round) -> None:
         time.sleep(one.kill.delay_s)
         self.service.kill(one.kill.part)
-        self.kills[one.kill.part] = self.kills.get(one.kill.part, 0) + 1
+        self.kills[one.kill.part] += 1
         if one.kill.part is Part.SERVICE:
             self.service.start()
 
@@ -140,17 +141,20 @@ class Storm:
 
     # --- the end --------------------------------------------------------------------------------------
 
-    def _until_converged(self) -> ServiceFacts:
-        """Until each shared stock is in step or frozen, and nothing waits to be done."""
+    def _until_converged(self) -> tuple[ShopFacts, list[tuple[str, str]], ServiceFacts]:
+        """Until each shared stock is in step or frozen, and nothing waits to be done; all as of one moment.
+
+        Echoes and retries still arrive: the deliveries are read before what is stored of them, and nothing may
+        have moved while the database was read.
+        """
         deadline = time.monotonic() + _CONVERGE_LIMIT_S
         while True:
+            shop, deliveries = self._shop_facts(), self._deliveries()
             facts = judging.service_facts(self.service.dsn())
             frozen = {pool.place for pool in facts.pools if pool.frozen}
-            wrong = {
-                place: levels for place, levels in self._shop_facts().wrong().items() if place not in frozen
-            }
-            if not wrong and not facts.waiting:
-                return facts
+            wrong = {place: levels for place, levels in shop.wrong().items() if place not in frozen}
+            if not wrong and not facts.waiting and self._shop_facts().history == shop.history:
+                return shop, deliveries, facts
             if time.monotonic() > deadline:
                 raise NotConverged(
                     f"{_CONVERGE_LIMIT_S:g} s after the last order {len(wrong)} stocks are out of step and "

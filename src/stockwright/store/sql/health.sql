@@ -16,7 +16,7 @@ select state, count(*) as runs, coalesce(sum(requests), 0)::bigint as requests
 from runs where started_at > now() - interval '1 hour' group by state order by state;
 
 -- pools_by_shop: pools that a person may have to look at
-select s.shop_id, s.domain, s.status, count(p.pool_id) as pools,
+select s.shop_id, s.domain, s.status, s.status_reason, count(p.pool_id) as pools,
        count(p.pool_id) filter (where p.status = 'frozen') as frozen,
        count(p.pool_id) filter (where p.in_doubt) as in_doubt,
        coalesce(sum(p.assumed), 0)::bigint as assumed

@@ -1,0 +1,90 @@
+"""`stockwright demo`: the scripted story as real processes, its first start and its next, and how it fails."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.real_processes import children_of, clean_environment, free_port, temporary_home, wait_until
+
+LIMIT_S = 180.0
+STEPS = 9
+
+
+def arguments(*more: str) -> list[str]:
+    return [sys.executable, "-m", "stockwright", "demo", "--shop-port", str(free_port()), *more]
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    return clean_environment({"STOCKWRIGHT_HOME": str(home), "STOCKWRIGHT_PORT": str(free_port()), **more})
+
+
+def played(home: Path, **more: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        arguments("--scripted"),
+        env=environment(home, **more),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+
+def test_every_step_of_the_story_holds_and_is_proved() -> None:
+    with temporary_home() as home:
+        told = played(home)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert told.stdout.count("\nok   ") == STEPS
+    assert "Every step held." in told.stdout
+    assert "The history of Night Tram No. 4, Toronto, whose shared stock is 23:" in told.stdout
+    assert "It decided:" in told.stdout
+
+
+@pytest.mark.slow
+def test_a_step_that_does_not_hold_fails_the_demo_and_says_what_differed() -> None:
+    # A write whose answer is lost cannot be settled before the dead time, which the story does not wait for.
+    with temporary_home() as home:
+        told = played(home, STOCKWRIGHT_DEAD_TIME_S="3600")
+    assert told.returncode == 1, told.stdout + told.stderr
+    assert "FAIL 8. A correction whose answer is lost" in told.stdout
+    assert "is still in doubt" in told.stdout
+
+
+def test_the_demo_says_what_to_try_and_ctrl_c_leaves_nothing_behind() -> None:
+    with temporary_home() as home:
+        page = home / "page.txt"
+        with page.open("wb") as output:
+            demo = subprocess.Popen(
+                arguments(),
+                env=environment(home),
+                cwd=home,
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+            )
+        try:
+            wait_until(lambda: "Ctrl-C" in page.read_text(), limit_s=LIMIT_S, what="the page is shown")
+            assert "Ready in" in page.read_text()
+            children = children_of(demo.pid)
+            assert any("shopify_emulator" in command for command in children.values())
+            assert any("stockwright.supervising" in command for command in children.values())
+        finally:
+            os.kill(demo.pid, signal.SIGINT)
+        assert demo.wait(LIMIT_S) == 0, page.read_text()
+        assert children_of(demo.pid) == {}
+
+
+def test_a_port_that_is_given_and_taken_is_refused_at_once() -> None:
+    with temporary_home() as home, socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        told = played(home, STOCKWRIGHT_PORT=str(other.getsockname()[1]))
+    assert told.returncode == 1
+    assert "Cannot listen on 127.0.0.1" in told.stderr
+    assert "Traceback" not in told.stderr

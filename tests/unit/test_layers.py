@@ -1,0 +1,218 @@
+"""Modules import from earlier rows only. The rows are data; a violation names its file and line."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+SOURCES = Path(__file__).parents[2] / "src"
+OURS = SOURCES / "stockwright"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """Modules of one height. `apart`: they do not import each other either."""
+
+    modules: frozenset[str]
+    apart: bool = False
+
+
+ROWS = (
+    Row(modules=frozenset({"model", "settings", "encryption", "schedules", "log"})),
+    Row(modules=frozenset({"ledger", "automations", "store", "shopify", "postgres"}), apart=True),
+    Row(modules=frozenset({"deps", "bookkeeping", "situations", "evidence"})),
+    Row(modules=frozenset({"scanning", "installing", "previewing"})),
+    Row(modules=frozenset({"inbox", "engine", "effects"}), apart=True),
+    Row(modules=frozenset({"jobs", "web"}), apart=True),
+    Row(
+        modules=frozenset(
+            {
+                "adding",
+                "app",
+                "bundled_shop",
+                "checking",
+                "demo",
+                "demo_story",
+                "doctor",
+                "explaining",
+                "gathering",
+                "listening",
+                "opening",
+                "resolving",
+                "roles",
+                "serving",
+                "supervising",
+                "upkeep",
+                "working",
+            }
+        )
+    ),
+    Row(modules=frozenset({"cli"})),
+    Row(modules=frozenset({"__main__"})),
+)
+HEIGHTS = {module: height for height, row in enumerate(ROWS) for module in row.modules}
+
+# Written exceptions: the kinds of automation that share stock are made of the ledger's protocol.
+ALLOWED = frozenset({("automations", "ledger")})
+# Must not reach further than its work: the inbox stores and checks signatures, nothing else of ours.
+NARROW = {"inbox": frozenset({"model", "store", "shopify"})}
+
+# Which of our modules may import a library; everybody else must not.
+ONLY_IN = {
+    "procrastinate": frozenset({"jobs", "store"}),  # store: the migration step that lays out its tables
+    "psycopg": frozenset({"store", "postgres"}),
+    "psycopg_pool": frozenset({"store"}),
+    "alembic": frozenset({"store"}),
+    "sqlalchemy": frozenset({"store"}),
+    "typer": frozenset({"cli"}),
+    "rich": frozenset({"cli"}),
+    "starlette": frozenset({"web"}),
+    "uvicorn": frozenset({"serving"}),
+    "httpx2": frozenset({"shopify", "demo", "bundled_shop"}),
+}
+NEVER_IN = {"pydantic": frozenset({"model", "ledger"})}
+CLOCK_READERS = frozenset({"opening"})
+WALL_CLOCKS = frozenset({"now", "utcnow", "today"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """One imported name of one line."""
+
+    importer: str  # our top-level module
+    target: str  # dotted name
+    where: str
+    in_function: bool
+
+
+def top_module(path: Path) -> str:
+    return path.relative_to(OURS).parts[0].removesuffix(".py")
+
+
+def python_files(package: str) -> Iterator[Path]:
+    return iter(sorted((SOURCES / package).rglob("*.py")))
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports_of(path: Path, importer: str) -> list[Import]:
+    tree = tree_of(path)
+    deep = {
+        inner
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(outer)
+    }
+    return [
+        Import(
+            importer=importer,
+            target=target,
+            where=f"{path.relative_to(SOURCES)}:{node.lineno}",
+            in_function=node in deep,
+        )
+        for node in ast.walk(tree)
+        for target in targets_of(node)
+    ]
+
+
+def targets_of(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Import():
+            return [alias.name for alias in node.names]
+        case ast.ImportFrom(module=str() as module):
+            return [f"{module}.{alias.name}" for alias in node.names]
+        case _:
+            return []
+
+
+@cache
+def our_imports() -> list[Import]:
+    files = [path for path in python_files("stockwright") if path != OURS / "__init__.py"]
+    return [one for path in files for one in imports_of(path, top_module(path))]
+
+
+def told(found: list[Import], rule: str) -> str:
+    return "\n".join(f"{one.where} imports {one.target}: {rule}" for one in found)
+
+
+def is_upward(one: Import) -> bool:
+    target = one.target.removeprefix("stockwright.").split(".")[0]
+    if target == one.importer or (one.importer, target) in ALLOWED:
+        return False
+    row = ROWS[HEIGHTS[one.importer]]
+    return HEIGHTS[target] > HEIGHTS[one.importer] or (row.apart and target in row.modules)
+
+
+def internal(found: list[Import]) -> list[Import]:
+    return [one for one in found if one.target.startswith("stockwright.")]
+
+
+def test_every_module_stands_in_a_row() -> None:
+    modules = {top_module(path) for path in python_files("stockwright")} - {"__init__"}
+    assert modules == set(HEIGHTS)
+
+
+def test_modules_import_from_earlier_rows_only() -> None:
+    wrong = [one for one in internal(our_imports()) if is_upward(one)]
+    assert not wrong, told(wrong, "it stands in a later row, or in a row whose modules stay apart")
+
+
+def test_an_upward_import_would_be_found() -> None:
+    upward = Import(importer="store", target="stockwright.engine.run", where="x:1", in_function=False)
+    beside = Import(importer="engine", target="stockwright.inbox.Inbox", where="x:1", in_function=False)
+    assert is_upward(upward)
+    assert is_upward(beside)
+
+
+def test_the_inbox_reaches_no_further_than_its_work() -> None:
+    wrong = [
+        one
+        for one in internal(our_imports())
+        if one.importer in NARROW and one.target.split(".")[1] not in NARROW[one.importer] | {one.importer}
+    ]
+    assert not wrong, told(wrong, "the inbox only checks and stores")
+
+
+def test_our_own_modules_are_imported_at_the_top() -> None:
+    wrong = [one for one in internal(our_imports()) if one.in_function]
+    assert not wrong, told(wrong, "import it at the top of the module")
+
+
+def test_libraries_are_used_where_they_belong() -> None:
+    wrong = [
+        one
+        for one in our_imports()
+        if one.importer not in ONLY_IN.get(one.target.split(".")[0], frozenset({one.importer}))
+        or one.importer in NEVER_IN.get(one.target.split(".")[0], frozenset())
+    ]
+    assert not wrong, told(wrong, "that library is not for this module")
+
+
+def test_the_bundled_shop_and_the_service_share_no_import() -> None:
+    shop = [one for path in python_files("shopify_emulator") for one in imports_of(path, "shopify_emulator")]
+    wrong = [one for one in shop if one.target.startswith("stockwright")]
+    wrong += [one for one in our_imports() if one.target.startswith("shopify_emulator")]
+    assert not wrong, told(wrong, "the demo starts the shop as a process; nothing is shared")
+
+
+def test_the_wall_clock_is_read_in_one_place() -> None:
+    wrong = [
+        f"{path.relative_to(SOURCES)}:{node.lineno}"
+        for path in python_files("stockwright")
+        if top_module(path) not in CLOCK_READERS
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and reads_wall_clock(node.func)
+    ]
+    assert not wrong, "time is an argument, but these lines read the clock: " + ", ".join(wrong)
+
+
+def reads_wall_clock(called: ast.expr) -> bool:
+    """datetime.now(), date.today() or time.time(); `deps.clock()` and `asyncio` times are arguments."""
+    if not isinstance(called, ast.Attribute) or not isinstance(called.value, ast.Name):
+        return False
+    owner, name = called.value.id, called.attr
+    return (owner in ("datetime", "date") and name in WALL_CLOCKS) or (owner, name) == ("time", "time")
