@@ -35,7 +35,7 @@ from stockwright.model import (
 )
 from stockwright.remembering import save_step, wake_mail
 from stockwright.reporting import report_failure
-from stockwright.restock_mail import queue_mail
+from stockwright.restock_mail import queue_restock_mail
 from stockwright.shopify.budget import Priority
 from stockwright.shopify.client import ShopifyClient
 from stockwright.shopify.errors import ShopifyError
@@ -188,7 +188,7 @@ async def _save(deps: Deps, loaded: Loaded, facts: Facts, plan: Plan, requests: 
         if facts.product is not None:
             await remember_items(conn, loaded, facts.product, now)
         await runs.save(conn, _run_row(deps, loaded, facts, plan, run_id, requests))
-        corrections, placing = await _add_effects(conn, loaded, plan, run_id, now)
+        corrections, placing = await _add_effects(deps, conn, loaded, plan, run_id, now)
         if unmailed:
             await wake_mail(conn, loaded.owner, now)
         await settle_key(conn, loaded, run_id, _wake_at(loaded, plan))
@@ -265,7 +265,7 @@ def _restocks_to_json(plan: Plan) -> JsonObject:
 
 
 async def _add_effects(
-    conn: Connection, loaded: Loaded, plan: Plan, run_id: RunId, now: datetime
+    deps: Deps, conn: Connection, loaded: Loaded, plan: Plan, run_id: RunId, now: datetime
 ) -> tuple[tuple[Correction, ...], tuple[Placing, ...]]:
     corrections, placing = [], []
     for effect in plan.effects:
@@ -289,7 +289,9 @@ async def _add_effects(
                 placing.append(await add_placing(conn, loaded, effect, run_id, now))
                 continue
             case RestockMail():
-                row = await queue_mail(conn, loaded, effect, run_id, effect_id, now)
+                row = await queue_restock_mail(
+                    deps, conn, loaded, effect, run_id=run_id, effect_id=effect_id, at=now
+                )
         await runs.add_effect(conn, loaded.key, run_id, row)
     return tuple(corrections), tuple(placing)
 
