@@ -4,7 +4,7 @@ PY := .venv/bin/python
 ARGS ?=
 SEEDS ?= 200000
 
-.PHONY: help demo test lint format types bench simulate venv venv-dev lock schema clean
+.PHONY: help demo test lint format types bench simulate screenshots venv venv-dev lock schema clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ bench: venv-dev  ## measure latency and throughput here; writes bench/results/
 
 simulate: venv-dev  ## seeded faults: make simulate SEEDS=200000 (both depths and real processes)
 	@$(PY) -m tests.simulation --seeds $(SEEDS) $(ARGS)
+
+screenshots: venv-dev  ## every page of the admin site at two widths, light and dark, into screenshots/
+	@PYTHONPATH=src:. $(PY) scripts/screenshots.py $(ARGS)
 
 lock:  ## renew the lock files (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra build pyproject.toml -o requirements.lock

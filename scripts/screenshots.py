@@ -7,12 +7,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from stockwright.access import setup_token
 from stockwright.deps import Deps
 from stockwright.web.admin import SECTIONS
-from tests.browser.chromium import launch
+from tests.browser.chromium import chromium
 from tests.browser.conftest import sign_in
 from tests.browser.seeding import fill
 from tests.browser.site import RunningSite, running_site
@@ -29,8 +29,7 @@ def main(only: str) -> int:
     if not only:
         shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(exist_ok=True)
-    with throwaway_server() as server, sync_playwright() as playwright:
-        browser = launch(playwright)
+    with throwaway_server() as server, chromium() as browser:
         with running_site(server.fresh_database()) as empty:
             shots(browser, empty, {"setup": setup_path(empty)}, only, signed=False)
             empty.add_user()
@@ -39,7 +38,6 @@ def main(only: str) -> int:
             names = fill(site)
             shots(browser, site, {"sign-in": "/sign-in?out=1"}, only, signed=False)
             shots(browser, site, pages(names), only)
-        browser.close()
     print(f"{len(list(FOLDER.glob('*.png')))} screenshots in {FOLDER}")
     return 0
 

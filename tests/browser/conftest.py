@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from tests.browser.chromium import launch
+from tests.browser.chromium import chromium as started_chromium
 from tests.browser.site import PASSWORD, USER, RunningSite, running_site
 
 AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
@@ -16,10 +16,8 @@ DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The session's browser."""
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
+    with started_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -40,18 +40,27 @@ class Trouble:
 
 
 def troubles(shop: ShopNow, now: datetime) -> list[Trouble]:
-    """What is not as it should be with a shop, worst first."""
+    """What is not as it should be with a shop, worst first. Who paused a shop knows that nothing happens there."""
+    if shop.status == "stopped":
+        return [_at_rest(shop)]
     found = [*_shut_out(shop), *_stocks(shop), *_work(shop), *_webhooks(shop, now)]
     return sorted(found, key=lambda one: ("bad", "warn", "info").index(one.level))
 
 
+def _at_rest(shop: ShopNow) -> Trouble:
+    text = f"{shop.status_reason} Nothing is read or written until somebody resumes it."
+    return Trouble(level="info", text=text, href=_page_of(shop), todo="Open the shop")
+
+
+def _page_of(shop: ShopNow) -> str:
+    return f"/settings/shops/{shop.shop_id}"
+
+
 def _shut_out(shop: ShopNow) -> list[Trouble]:
-    page_of_shop = f"/settings/shops/{shop.shop_id}"
     found = []
     if shop.status != "active":
-        words = "Somebody paused this shop" if shop.status == "stopped" else "Nothing is done for this shop"
-        why = shop.status_reason or "no reason was recorded"
-        found.append(Trouble(level="bad", text=f"{words}: {why}", href=page_of_shop, todo="Open the shop"))
+        text = f"Nothing is done for this shop: {shop.status_reason or 'no reason was recorded'}"
+        found.append(Trouble(level="bad", text=text, href=_page_of(shop), todo="Open the shop"))
     if shop.budget_blocked:
         text = "Shopify asked us to wait; calls go on by themselves."
         found.append(Trouble(level="warn", text=text, href="", todo=""))
@@ -61,11 +70,12 @@ def _shut_out(shop: ShopNow) -> list[Trouble]:
 def _stocks(shop: ShopNow) -> list[Trouble]:
     found = []
     if shop.frozen:
-        text = f"{_plural(shop.frozen, 'stock')} frozen until you decide what the true number is."
+        text = f"{_plural(shop.frozen, 'stock is', 'stocks are')} frozen until you decide what the true number is."
         href = f"/stock?shop={shop.shop_id}&state=frozen"
         found.append(Trouble(level="bad", text=text, href=href, todo="Decide"))
     if shop.assumed:
-        text = f"{_plural(shop.assumed, 'correction')} booked as applied although Shopify's answer was lost."
+        count = _plural(shop.assumed, "correction was", "corrections were")
+        text = f"{count} booked as applied although Shopify's answer was lost."
         href = f"/stock?shop={shop.shop_id}&state=assumed"
         found.append(Trouble(level="info", text=text, href=href, todo="Look at them"))
     return found
@@ -77,7 +87,7 @@ def _work(shop: ShopNow) -> list[Trouble]:
         text = f"Work has waited for {round(shop.lag_s / 60)} minutes. Is a worker running?"
         found.append(Trouble(level="bad", text=text, href="", todo="Look with: stockwright doctor"))
     if shop.failed_runs:
-        text = f"{_plural(shop.failed_runs, 'run')} failed in the last 24 hours."
+        text = f"{_plural(shop.failed_runs, 'run', 'runs')} failed in the last 24 hours."
         href = f"/runs?shop={shop.shop_id}&state=failed"
         found.append(Trouble(level="warn", text=text, href=href, todo="See why"))
     if not shop.automations_enabled:
@@ -87,9 +97,9 @@ def _work(shop: ShopNow) -> list[Trouble]:
 
 
 def _webhooks(shop: ShopNow, now: datetime) -> list[Trouble]:
-    href = f"/settings/shops/{shop.shop_id}"
+    href = _page_of(shop)
     if shop.webhook_problems:
-        text = f"Shopify does not tell us of {_plural(shop.webhook_problems, 'kind')} of change."
+        text = f"Shopify does not tell us of {_plural(shop.webhook_problems, 'kind', 'kinds')} of change."
         return [Trouble(level="warn", text=text, href=href, todo="See which")]
     if shop.last_webhook_at is None and shop.automations_enabled:
         text = "No webhook has come yet. Changes are found at reconciliation only."
@@ -101,8 +111,8 @@ def _webhooks(shop: ShopNow, now: datetime) -> list[Trouble]:
     return []
 
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def _plural(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 # --- charts -----------------------------------------------------------------------------------------------

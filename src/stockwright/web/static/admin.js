@@ -1,5 +1,5 @@
 // Small comforts over pages that work without scripts: copy buttons, confirmation in a dialog, list inputs
-// that grow, filters that submit by themselves, and table roles that narrow screens would lose.
+// that grow, and table roles that narrow screens would lose.
 (() => {
   "use strict";
   document.documentElement.classList.add("js");
@@ -90,9 +90,6 @@
   document.addEventListener("input", (event) => {
     const list = event.target.closest("[data-list]");
     if (list) grow(list);
-  });
-  document.addEventListener("change", (event) => {
-    if (event.target.matches("select[data-submit]")) event.target.form.requestSubmit();
   });
   document.addEventListener("htmx:load", (event) => prepare(event.detail.elt));
   prepare(document);
