@@ -6,10 +6,10 @@ from email_validator import EmailNotValidError, validate_email
 
 from stockwright.model import StockwrightError
 
-ADDRESS_LIMIT = 254
 _LOCAL_ENDS = (".test", ".localhost", ".local", ".internal", ".example")  # relays of one's own, demos, tests
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,75}")
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]+", re.IGNORECASE)
 _VALUE_LIMIT = 2000
 
 
@@ -28,9 +28,7 @@ def checked_address(text: str, *, what: str = "address") -> str:
     if _CONTROLS.search(text):
         raise MailRefused(f"The {what} {text!r} holds a line break or another control character.")
     try:
-        found = validate_email(
-            text.strip(), check_deliverability=False, test_environment=True, allow_smtputf8=True
-        )
+        found = validate_email(text.strip(), check_deliverability=False, test_environment=True, strict=True)
     except EmailNotValidError as error:
         if _is_local(text):
             return text.strip()
@@ -45,10 +43,10 @@ def _is_local(text: str) -> bool:
     if not is_named:
         return False
     try:
-        validate_email(f"{local}@example.com", check_deliverability=False)
+        validate_email(f"{local}@example.com", check_deliverability=False, strict=True)
     except EmailNotValidError:
         return False
-    return re.fullmatch(r"[A-Za-z0-9.-]+", domain) is not None and ".." not in domain
+    return _DOMAIN.fullmatch(domain) is not None
 
 
 def checked_text(value: str, *, what: str) -> str:
