@@ -29,6 +29,7 @@ class ShopProduct:
     id: str
     title: str
     variants: tuple[ShopVariant, ...]
+    published_on: tuple[str, ...] = ()  # publication ids
 
     def at(self, location: str) -> dict[str, int]:
         """Levels by variant title at a location id."""
@@ -115,4 +116,36 @@ def _product(data: Json) -> ShopProduct:
         ShopVariant(id=one["id"], title=one["title"], item=one["item"], levels=one["levels"])
         for one in data["variants"]
     )
-    return ShopProduct(id=data["id"], title=data["title"], variants=variants)
+    return ShopProduct(
+        id=data["id"], title=data["title"], variants=variants, published_on=tuple(data["published_on"])
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SunkMail:
+    """One mail that reached the sink."""
+
+    to: str
+    subject: str
+    text: str
+
+
+class MailSink:
+    """The page of one running mail sink."""
+
+    def __init__(self, url: str, http: httpx2.AsyncClient) -> None:
+        self.url = url
+        self._http = http
+
+    async def is_up(self) -> bool:
+        """Whether it answers."""
+        try:
+            answer = await self._http.get(f"{self.url}/api/state", timeout=_LIMIT_S)
+        except httpx2.HTTPError:
+            return False
+        return answer.status_code == 200
+
+    async def mails(self) -> list[SunkMail]:
+        """Every mail that it holds."""
+        answer = await self._http.get(f"{self.url}/api/mails?whole=1", timeout=_LIMIT_S)
+        return [SunkMail(to=one["to"], subject=one["subject"], text=one["text"]) for one in answer.json()]

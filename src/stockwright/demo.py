@@ -20,7 +20,7 @@ import httpx2
 from stockwright import installing
 from stockwright.adding import ShopDraft, add_shop
 from stockwright.app import open_deps
-from stockwright.bundled_shop import DOMAIN, BundledShop
+from stockwright.bundled_shop import DOMAIN, BundledShop, MailSink
 from stockwright.demo_story import Stage, play
 from stockwright.deps import Deps
 from stockwright.listening import listen, stop_requests
@@ -44,10 +44,18 @@ _LOG_LINES = 15
 # What the demo sets unless you did: short waits, so that one can watch them end.
 _DEFAULTS = {"dead_time_s": "3", "poll_interval_s": "0.2", "reconcile_every_s": "30", "sweep_every_s": "5"}
 
-# Kind, product types, further options. They share no product.
-_AUTOMATIONS: tuple[tuple[str, list[str], dict[str, Json]], ...] = (
-    ("keep-in-sync-within-products", ["Limited edition", "Accessory"], {}),
-    ("sync-across-variants", ["Art print"], {}),
+_STAFF = "staff@demo-shop.example"
+_SENDER = "stock@demo-shop.example"
+_FIRST_SINK_PORT, _FIRST_SMTP_PORT = 9025, 1025
+
+# Kind and options. The two that share stock share no product.
+_AUTOMATIONS: tuple[tuple[str, dict[str, Json]], ...] = (
+    (
+        "keep-in-sync-within-products",
+        {"product_types": ["Limited edition", "Accessory"], "raise_settle_s": 0},
+    ),
+    ("sync-across-variants", {"product_types": ["Art print"], "raise_settle_s": 0}),
+    ("publish-back-in-stock", {"sales_channel_names": ["Online Store"], "email": _STAFF}),
 )
 
 T = TypeVar("T")
@@ -69,6 +77,9 @@ class Plan:
     settings: Settings
     shop_url: str
     shop_port: int
+    sink_url: str
+    sink_port: int
+    smtp_port: int
     token: str
     signing_secret: str
 
@@ -89,6 +100,7 @@ def _plan(options: DemoOptions, environ: Mapping[str, str]) -> Plan:
     home = given.home if environ.get(variable("home")) else given.home / "demo"
     port = _given_port(given.port) if environ.get(variable("port")) else _free_port(given.port)
     shop_port = _free_port(options.shop_port)
+    sink_port, smtp_port = _free_port(_FIRST_SINK_PORT), _free_port(_FIRST_SMTP_PORT)
     own = {
         **{variable(name): value for name, value in _DEFAULTS.items() if not environ.get(variable(name))},
         DATABASE_URL: "",
@@ -96,12 +108,19 @@ def _plan(options: DemoOptions, environ: Mapping[str, str]) -> Plan:
         variable("host"): _LOOPBACK,
         variable("port"): str(port),
         variable("public_url"): f"http://{_LOOPBACK}:{port}",
+        variable("smtp_host"): _LOOPBACK,
+        variable("smtp_port"): str(smtp_port),
+        variable("smtp_security"): "none",
+        variable("smtp_from"): _SENDER,
     }
     return Plan(
         environ={**environ, **own},
         settings=load({**environ, **own}),
         shop_url=f"http://{_LOOPBACK}:{shop_port}",
         shop_port=shop_port,
+        sink_url=f"http://{_LOOPBACK}:{sink_port}",
+        sink_port=sink_port,
+        smtp_port=smtp_port,
         token=f"shpat_{secrets.token_hex(16)}",
         signing_secret=secrets.token_hex(16),
     )
@@ -131,9 +150,10 @@ async def _run(options: DemoOptions, plan: Plan) -> int:
     stop = stop_requests(until_stdin_closes=False)
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
-        shop = BundledShop(plan.shop_url, http)
+        shop, sink = BundledShop(plan.shop_url, http), MailSink(plan.sink_url, http)
         parts = await _start(stack, plan)
         await _first(_until_up(shop.is_up, parts), stop)
+        await _first(_until_up(sink.is_up, parts), stop)
         await _first(_until_up(partial(_is_ready, http, plan.environ[variable("public_url")]), parts), stop)
         if stop.is_set():
             return 0
@@ -144,7 +164,7 @@ async def _run(options: DemoOptions, plan: Plan) -> int:
         rows = await _set_up(deps, plan)
         _tell(f"Ready in {monotonic() - started:.1f} s.")
         if options.scripted:
-            return await _first(play(Stage(shop=shop, deps=deps, rows=rows)), stop) or 0
+            return await _first(play(Stage(shop=shop, sink=sink, deps=deps, rows=rows)), stop) or 0
         _tell(_page(plan))
         await _first(_until_a_part_ends(parts), stop)
         _tell("\nStopping ...")
@@ -164,7 +184,7 @@ class Part:
 
 
 async def _start(stack: AsyncExitStack, plan: Plan) -> list[Part]:
-    """Start the shop and the service; both end with the stack, the service first."""
+    """Start the shop, the mail sink and the service; all end with the stack, the service first."""
     logs = plan.settings.home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     shop = (
@@ -172,9 +192,14 @@ async def _start(stack: AsyncExitStack, plan: Plan) -> list[Part]:
         *("--host", _LOOPBACK, "--port", str(plan.shop_port), "--domain", DOMAIN),
         *("--access-token", plan.token, "--client-secret", plan.signing_secret),
     )
+    sink = (
+        "mail_sink",
+        *("--host", _LOOPBACK, "--port", str(plan.sink_port), "--smtp-port", str(plan.smtp_port)),
+    )
     service = ("stockwright.supervising", "--until-stdin-closes")
     return [
         await stack.enter_async_context(_running("bundled shop", shop, plan.environ, logs / "shop.log")),
+        await stack.enter_async_context(_running("mail sink", sink, plan.environ, logs / "mail.log")),
         await stack.enter_async_context(_running("service", service, plan.environ, logs / "service.log")),
     ]
 
@@ -275,7 +300,7 @@ async def _first(work: Coroutine[None, None, T], stop: asyncio.Event) -> T | Non
 
 
 async def _set_up(deps: Deps, plan: Plan) -> list[AutomationRow]:
-    """The shop and its two automations, anew: the bundled shop begins with its first catalogue at each start."""
+    """The shop and its automations, anew: the bundled shop begins with its first catalogue at each start."""
     public_url = plan.settings.public_url
     async with deps.database.connection() as conn:
         former = await shops.find(conn, DOMAIN)
@@ -295,9 +320,9 @@ async def _set_up(deps: Deps, plan: Plan) -> list[AutomationRow]:
             deps,
             shop.shop_id,
             kind=kind,
-            options={"product_types": types, "raise_settle_s": 0, **more},
+            options=options,
         )
-        for kind, types, more in _AUTOMATIONS
+        for kind, options in _AUTOMATIONS
     ]
     await subscribe(deps, shop, public_url=public_url)
     return rows
@@ -312,11 +337,13 @@ Stockwright {VERSION} runs against the bundled shop. Nothing leaves this machine
 
   The shop       {plan.shop_url}/
   The service    {plan.environ[variable("public_url")]}/
+  The mail       {plan.sink_url}/
   Its logs       {plan.settings.home / "logs"}
 
-Two automations are at work:
+Three automations are at work:
   Art prints                      variants are listings of one stock, at Toronto: a sale of one lowers the others
   Limited editions, accessories   a change of one variant is carried to the others, at every location
+  All active products             back in stock, they are published to the Online Store; staff get one mail
 
 Try this:
   1. Open the shop and sell "Harbour at Dawn", framed. The unframed one follows while you look.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from time import monotonic
 
-from stockwright.bundled_shop import BundledShop, ShopProduct
+from stockwright.bundled_shop import BundledShop, MailSink, ShopProduct, SunkMail
 from stockwright.deps import Deps
 from stockwright.explaining import clock_text, explain, history_lines, titles_of
 from stockwright.gathering import load_story
@@ -23,6 +23,9 @@ _LIMIT_S = 20.0
 _ASK_EVERY_S = 0.02
 _STILL_S = 0.7  # nothing may move for this long before a step counts as ended
 _ORDERS = 30
+_HIDDEN = "Lighthouse Study"  # sold out and on no channel in the first catalogue
+_RESTOCKED = 6
+_MAIL_LIMIT_S = 60.0
 _WRITES = "inventoryAdjustQuantities"
 _READ = "product"  # the root field that every read of a product has once
 
@@ -36,6 +39,7 @@ class Stage:
     """Where the story plays."""
 
     shop: BundledShop
+    sink: MailSink
     deps: Deps
     rows: Sequence[AutomationRow]
 
@@ -263,6 +267,37 @@ async def _three_times_three(scene: Scene) -> str:
     )
 
 
+async def _back_in_stock(scene: Scene) -> str:
+    product = await scene.product(_HIDDEN)
+    if product.published_on:
+        raise Failed(f"{_HIDDEN} should be hidden at first.")
+    await scene.stage.shop.edit(product, location=scene.location, available=_RESTOCKED)
+    started = monotonic()
+    while not (await scene.product(_HIDDEN)).published_on:
+        if monotonic() - started > _LIMIT_S:
+            raise Failed(f"{_HIDDEN} was restocked and is not published.")
+        await asyncio.sleep(_ASK_EVERY_S)
+    took_s = monotonic() - started
+    mail = await _the_mail_about(scene, _HIDDEN)
+    return (
+        f"{_HIDDEN} was hidden and sold out; restocked, it was published after {took_s * 1000:.0f} ms, and one "
+        f"mail went to {mail.to}: {mail.subject!r}."
+    )
+
+
+async def _the_mail_about(scene: Scene, title: str) -> SunkMail:
+    """The one mail about a product; raises Failed when there is none in time, or more than one."""
+    started = monotonic()
+    while not (found := [one for one in await scene.stage.sink.mails() if title in one.subject]):
+        if monotonic() - started > _MAIL_LIMIT_S:
+            raise Failed(f"Nobody was told of {title}.")
+        await asyncio.sleep(_ASK_EVERY_S)
+    await scene.until_still()
+    if len(found) > 1:
+        raise Failed(f"{len(found)} mails told of {title}; there should be one.")
+    return found[0]
+
+
 _STEPS: tuple[tuple[str, Callable[[Scene], Awaitable[str]]], ...] = (
     ("A restock typed into every variant counts once", _restock),
     ("A sale of one variant", _sale),
@@ -273,6 +308,7 @@ _STEPS: tuple[tuple[str, Callable[[Scene], Awaitable[str]]], ...] = (
     ("Webhooks that come twice, or late", _doubled_and_late),
     ("A correction whose answer is lost", _lost_answer),
     ("Listings of one stock, each sold three times", _three_times_three),
+    ("A hidden product comes back in stock", _back_in_stock),
 )
 
 
