@@ -60,7 +60,7 @@ async def every_page(api: Api, address: str) -> list[dict]:
 # --- one source -----------------------------------------------------------------------------------------------
 
 
-def test_every_route_is_documented_and_everything_documented_is_a_route(database) -> None:
+def test_every_route_is_documented_and_everything_documented_is_a_route(emptied) -> None:
     async def story(api: Api) -> None:
         described = (await api.client.get("/api/openapi.json")).json()
         documented = {
@@ -76,7 +76,7 @@ def test_every_route_is_documented_and_everything_documented_is_a_route(database
         assert len(documented) == len(OPERATIONS)
         assert described["openapi"] == "3.1.0"
 
-    play(database, story)
+    play(emptied, story)
 
 
 def test_every_operation_documents_its_security_its_errors_and_what_it_says() -> None:
@@ -105,7 +105,7 @@ def a_request(operation) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("token", [None, "stockwright_unknown", "nonsense", ""])
-def test_nothing_is_told_without_a_good_token(database, token) -> None:
+def test_nothing_is_told_without_a_good_token(emptied, token) -> None:
     async def story(api: Api) -> None:
         async with api.client_with(token) as stranger:
             for operation in OPERATIONS:
@@ -113,20 +113,20 @@ def test_nothing_is_told_without_a_good_token(database, token) -> None:
                 assert problem(answer) == (401, "unauthenticated"), operation.id
                 assert answer.headers["www-authenticate"].startswith("Bearer")
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_revoked_token_is_refused_from_then_on(database) -> None:
+def test_a_revoked_token_is_refused_from_then_on(emptied) -> None:
     async def story(api: Api) -> None:
         assert (await api.client.get("/shops")).status_code == 200
         async with api.service.database.connection() as conn:
             await conn.execute("update api_tokens set revoked_at = now()")
         assert problem(await api.client.get("/shops")) == (401, "unauthenticated")
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_token_that_may_read_changes_nothing(database) -> None:
+def test_a_token_that_may_read_changes_nothing(emptied) -> None:
     async def story(api: Api) -> None:
         token = await make_token(api.service, "read")
         async with api.client_with(token) as reader:
@@ -137,10 +137,10 @@ def test_a_token_that_may_read_changes_nothing(database) -> None:
                 else:
                     assert answer.status_code in (200, 404), operation.id
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_token_that_asks_too_often_waits_and_others_do_not(database) -> None:
+def test_a_token_that_asks_too_often_waits_and_others_do_not(emptied) -> None:
     async def story(api: Api) -> None:
         other = await make_token(api.service, "read")
         statuses = [(await api.client.get("/shops")).status_code for _ in range(4)]
@@ -154,13 +154,13 @@ def test_a_token_that_asks_too_often_waits_and_others_do_not(database) -> None:
         assert (await api.client.get("/shops")).status_code == 200
         assert (await api.client.get("/shops")).status_code == 429
 
-    play(database, story, rate=Rate(per_s=1.0, burst=3.0))
+    play(emptied, story, rate=Rate(per_s=1.0, burst=3.0))
 
 
 # --- the main path ------------------------------------------------------------------------------------------------
 
 
-def test_an_automation_installed_through_the_api_shares_stock_and_can_be_explained(database) -> None:
+def test_an_automation_installed_through_the_api_shares_stock_and_can_be_explained(emptied) -> None:
     async def story(api: Api) -> None:
         service, client = api.service, api.client
         service.shop.add_location("Toronto")
@@ -193,7 +193,7 @@ def test_an_automation_installed_through_the_api_shares_stock_and_can_be_explain
         assert story["ledger"][stock["pool"]]
         assert any("It decided" in line for line in story["told"])
 
-    play(database, story)
+    play(emptied, story)
 
 
 async def newest_run(api: Api, **filters) -> dict:
@@ -201,7 +201,7 @@ async def newest_run(api: Api, **filters) -> dict:
     return next(run for run in answer.json()["items"] if run["subject"] != "*")
 
 
-def test_a_preview_shows_what_would_be_corrected_and_writes_nothing(database) -> None:
+def test_a_preview_shows_what_would_be_corrected_and_writes_nothing(emptied) -> None:
     async def story(api: Api) -> None:
         service = api.service
         automation = await shared(api)
@@ -214,10 +214,10 @@ def test_a_preview_shows_what_would_be_corrected_and_writes_nothing(database) ->
         assert [poster.levels() for poster in posters] == before
         assert service.writes == []
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_an_export_is_imported_disabled_and_equal(database) -> None:
+def test_an_export_is_imported_disabled_and_equal(emptied) -> None:
     async def story(api: Api) -> None:
         automation = await shared(api, name="Prints")
         file = (await api.client.get(f"/automations/{automation['id']}/export")).json()
@@ -229,10 +229,10 @@ def test_an_export_is_imported_disabled_and_equal(database) -> None:
             name: automation[name] for name in ("kind", "name", "options", "topics")
         }
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_enabling_disabling_and_removing_do_what_they_say(database) -> None:
+def test_enabling_disabling_and_removing_do_what_they_say(emptied) -> None:
     async def story(api: Api) -> None:
         client = api.client
         path = f"/automations/{(await shared(api))['id']}"
@@ -247,17 +247,17 @@ def test_enabling_disabling_and_removing_do_what_they_say(database) -> None:
         assert problem(await client.get(path)) == (404, "not-found")
         assert (await client.get("/pools")).json()["items"] == []
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_kinds_carry_the_schema_of_their_options(database) -> None:
+def test_kinds_carry_the_schema_of_their_options(emptied) -> None:
     async def story(api: Api) -> None:
         kinds = (await api.client.get("/automation-kinds")).json()["items"]
         assert {ACROSS[0], WITHIN[0]} <= {kind["kind"] for kind in kinds}
         one = (await api.client.get(f"/automation-kinds/{ACROSS[0]}")).json()
         assert one["options"]["properties"]["raise_settle_s"]["maximum"] == 300
 
-    play(database, story)
+    play(emptied, story)
 
 
 # --- wrong input ----------------------------------------------------------------------------------------------------
@@ -283,7 +283,7 @@ def test_kinds_carry_the_schema_of_their_options(database) -> None:
         ({"name": "x" * 201}, "name"),
     ],
 )  # fmt: skip
-def test_a_wrong_field_is_named_and_nothing_is_stored(database, changes, where) -> None:
+def test_a_wrong_field_is_named_and_nothing_is_stored(emptied, changes, where) -> None:
     async def story(api: Api) -> None:
         api.service.shop.add_location("Toronto")
         add_listing(api.service.shop)
@@ -291,7 +291,7 @@ def test_a_wrong_field_is_named_and_nothing_is_stored(database, changes, where) 
         assert wrong_fields(answer) == [("body", where)]
         assert (await api.client.get("/automations")).json()["items"] == []
 
-    play(database, story)
+    play(emptied, story)
 
 
 @pytest.mark.parametrize(
@@ -310,14 +310,14 @@ def test_a_wrong_field_is_named_and_nothing_is_stored(database, changes, where) 
         (b" " * 1_048_577, {}, (413, "too-large")),
     ],
 )
-def test_a_body_that_cannot_be_read_is_refused_by_its_fault(database, body, headers, expected) -> None:
+def test_a_body_that_cannot_be_read_is_refused_by_its_fault(emptied, body, headers, expected) -> None:
     async def story(api: Api) -> None:
         answer = await api.client.post(
             "/automations", content=body, headers={"Content-Type": "application/json"} | headers
         )
         assert problem(answer) == expected
 
-    play(database, story)
+    play(emptied, story)
 
 
 @pytest.mark.parametrize(
@@ -340,14 +340,14 @@ def test_a_body_that_cannot_be_read_is_refused_by_its_fault(database, body, head
         ("/shops?shop=x", "shop"),
     ],
 )
-def test_a_wrong_query_parameter_is_named(database, address, where) -> None:
+def test_a_wrong_query_parameter_is_named(emptied, address, where) -> None:
     async def story(api: Api) -> None:
         assert wrong_fields(await api.client.get(address)) == [("query", where)]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_what_is_not_there_is_not_found_whatever_is_asked_of_it(database) -> None:
+def test_what_is_not_there_is_not_found_whatever_is_asked_of_it(emptied) -> None:
     async def story(api: Api) -> None:
         bodies = {"PATCH": {"name": "x"}}
         for operation in OPERATIONS:
@@ -362,20 +362,20 @@ def test_what_is_not_there_is_not_found_whatever_is_asked_of_it(database) -> Non
         assert problem(refused) == (405, "method-not-allowed")
         assert set(refused.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_second_automation_for_the_same_stock_is_a_conflict_naming_both(database) -> None:
+def test_a_second_automation_for_the_same_stock_is_a_conflict_naming_both(emptied) -> None:
     async def story(api: Api) -> None:
         await shared(api)
         answer = await api.client.post("/automations", json={"shop": DOMAIN, "kind": WITHIN[0]})
         assert problem(answer) == (409, "conflict")
         assert "would both hold the stock of 'Poster'" in answer.json()["detail"]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_shop_that_does_not_answer_is_told_as_such_and_nothing_is_stored(database) -> None:
+def test_a_shop_that_does_not_answer_is_told_as_such_and_nothing_is_stored(emptied) -> None:
     async def story(api: Api) -> None:
         api.service.shop.add_location("Toronto")
         for _ in range(10):
@@ -385,10 +385,10 @@ def test_a_shop_that_does_not_answer_is_told_as_such_and_nothing_is_stored(datab
         api.service.shop.faults.clear()
         assert (await api.client.get("/automations")).json()["items"] == []
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_database_that_is_away_is_told_as_such(database) -> None:
+def test_a_database_that_is_away_is_told_as_such(emptied) -> None:
     async def story(api: Api) -> None:
         dead = pool("postgresql://127.0.0.1:1/nothing", size=1, name="dead", timeout_s=0.1)
         async with dead:
@@ -398,13 +398,13 @@ def test_a_database_that_is_away_is_told_as_such(database) -> None:
         assert problem(answer) == (503, "unavailable")
         assert answer.headers["retry-after"] == "2"
 
-    play(database, story)
+    play(emptied, story)
 
 
 # --- two who change ---------------------------------------------------------------------------------------------------
 
 
-def test_a_change_is_refused_when_somebody_was_faster(database) -> None:
+def test_a_change_is_refused_when_somebody_was_faster(emptied) -> None:
     async def story(api: Api) -> None:
         path = f"/automations/{(await shared(api))['id']}"
         first = await api.client.get(path)
@@ -420,10 +420,10 @@ def test_a_change_is_refused_when_somebody_was_faster(database) -> None:
         now = {"If-Match": changed.headers["etag"]}
         assert (await api.client.ask("PATCH", path, json={"name": "In time"}, headers=now)).status_code == 200
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_change_that_meets_another_on_its_way_does_not_undo_it(database) -> None:
+def test_a_change_that_meets_another_on_its_way_does_not_undo_it(emptied) -> None:
     async def story(api: Api) -> None:
         path = f"/automations/{(await shared(api))['id']}"
         met: list[int] = []
@@ -439,21 +439,21 @@ def test_a_change_that_meets_another_on_its_way_does_not_undo_it(database) -> No
         assert problem(second) == (409, "conflict")
         assert (await api.client.get(path)).json()["name"] == "First"
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_an_empty_change_is_refused(database) -> None:
+def test_an_empty_change_is_refused(emptied) -> None:
     async def story(api: Api) -> None:
         path = f"/automations/{(await shared(api))['id']}"
         assert wrong_fields(await api.client.ask("PATCH", path, json={})) == [("body", "")]
 
-    play(database, story)
+    play(emptied, story)
 
 
 # --- once only ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_request_sent_again_with_its_key_is_done_once_and_answered_alike(database) -> None:
+def test_a_request_sent_again_with_its_key_is_done_once_and_answered_alike(emptied) -> None:
     async def story(api: Api) -> None:
         api.service.shop.add_location("Toronto")
         add_listing(api.service.shop)
@@ -474,10 +474,10 @@ def test_a_request_sent_again_with_its_key_is_done_once_and_answered_alike(datab
         reused = await api.client.post(run, headers=key)
         assert problem(reused) == (422, "idempotency-key-reused")
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_key_belongs_to_its_token_for_a_day(database) -> None:
+def test_a_key_belongs_to_its_token_for_a_day(emptied) -> None:
     async def story(api: Api) -> None:
         run, key = f"/automations/{(await shared(api))['id']}/run", {"Idempotency-Key": "one"}
         first = (await api.client.post(run, headers=key)).json()
@@ -488,10 +488,10 @@ def test_a_key_belongs_to_its_token_for_a_day(database) -> None:
         await api.service.move(401)
         assert (await api.client.post(run, headers=key)).json() != first
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_refused_request_leaves_its_key_free(database) -> None:
+def test_a_refused_request_leaves_its_key_free(emptied) -> None:
     async def story(api: Api) -> None:
         api.service.shop.add_location("Toronto")
         add_listing(api.service.shop)
@@ -500,10 +500,10 @@ def test_a_refused_request_leaves_its_key_free(database) -> None:
         assert wrong_fields(refused) == [("body", "shop")]
         assert (await api.client.post("/automations", json=SHARE, headers=key)).status_code == 201
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_two_requests_with_one_key_at_once_do_not_both_act(database) -> None:
+def test_two_requests_with_one_key_at_once_do_not_both_act(emptied) -> None:
     async def story(api: Api) -> None:
         api.service.shop.add_location("Toronto")
         add_listing(api.service.shop)
@@ -521,17 +521,17 @@ def test_two_requests_with_one_key_at_once_do_not_both_act(database) -> None:
         assert (await send()).status_code == 201
         assert met == [(409, "idempotency-key-in-use")]
 
-    play(database, story)
+    play(emptied, story)
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "é"])
-def test_a_key_that_cannot_be_one_is_refused(database, key) -> None:
+def test_a_key_that_cannot_be_one_is_refused(emptied, key) -> None:
     async def story(api: Api) -> None:
         headers = {"Idempotency-Key": key.encode()}
         answer = await api.client.post("/automations/nothing/run", headers=headers)
         assert wrong_fields(answer) == [("header", "Idempotency-Key")]
 
-    play(database, story)
+    play(emptied, story)
 
 
 # --- lists ----------------------------------------------------------------------------------------------------------------
@@ -551,7 +551,7 @@ async def add_runs(service: Service, count: int, title: str = "filler") -> None:
         )
 
 
-def test_pages_hold_everything_once_in_order_whatever_their_size(database) -> None:
+def test_pages_hold_everything_once_in_order_whatever_their_size(emptied) -> None:
     async def story(api: Api) -> None:
         await add_runs(api.service, 57)
         whole = await every_page(api, "/runs?limit=200")
@@ -562,10 +562,10 @@ def test_pages_hold_everything_once_in_order_whatever_their_size(database) -> No
         failed = await every_page(api, "/runs?state=failed&limit=2")
         assert failed == [run for run in whole if run["state"] == "failed"]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_every_list_goes_on_where_its_page_ended(database) -> None:
+def test_every_list_goes_on_where_its_page_ended(emptied) -> None:
     async def story(api: Api) -> None:
         service = api.service
         service.shop.add_location("Toronto")
@@ -595,20 +595,20 @@ def test_every_list_goes_on_where_its_page_ended(database) -> None:
             (one,) = (await api.client.get("/pools", params={"product": text})).json()["items"]
             assert one["product_id"] == product
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_cursor_of_another_list_is_refused(database) -> None:
+def test_a_cursor_of_another_list_is_refused(emptied) -> None:
     async def story(api: Api) -> None:
         await add_runs(api.service, 3)
         following = (await api.client.get("/runs?limit=1")).json()["next"]
         cursor = following.partition("cursor=")[2]
         assert wrong_fields(await api.client.get(f"/pools?cursor={cursor}")) == [("query", "cursor")]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_runs_are_found_by_time_and_by_text_however_far_back(database) -> None:
+def test_runs_are_found_by_time_and_by_text_however_far_back(emptied) -> None:
     async def story(api: Api) -> None:
         await add_runs(api.service, 20_100)
         first = (await api.client.get("/runs?search=birches")).json()
@@ -619,10 +619,10 @@ def test_runs_are_found_by_time_and_by_text_however_far_back(database) -> None:
         filler = (await api.client.get("/runs?search=FILLER&limit=3")).json()
         assert len(filler["items"]) == 3
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_runs_since_a_time_include_it_and_nothing_older(database) -> None:
+def test_runs_since_a_time_include_it_and_nothing_older(emptied) -> None:
     async def story(api: Api) -> None:
         automation = await shared(api)
         runs = []
@@ -642,13 +642,13 @@ def test_runs_since_a_time_include_it_and_nothing_older(database) -> None:
         assert await every_page(api, "/runs?since=9999-12-31T23:59:59-14:00") == []
         assert await every_page(api, "/runs?since=0001-01-01T00:00:00%2B14:00") == own
 
-    play(database, story)
+    play(emptied, story)
 
 
 # --- runs by hand -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_is_repeated_with_its_events_at_once_whatever_the_delay_of_their_topic(database) -> None:
+def test_a_run_is_repeated_with_its_events_at_once_whatever_the_delay_of_their_topic(emptied) -> None:
     async def story(api: Api) -> None:
         topics = ["mechanic/user/trigger+1.hour"]
         automation = await shared(api, topics=topics)
@@ -668,10 +668,10 @@ def test_a_run_is_repeated_with_its_events_at_once_whatever_the_delay_of_their_t
         kept = (await api.client.get(f"/runs/{first['run']}")).json()
         assert len(kept["events"]) == 1
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_run_whose_events_are_gone_is_repeated_by_a_fresh_look(database) -> None:
+def test_a_run_whose_events_are_gone_is_repeated_by_a_fresh_look(emptied) -> None:
     async def story(api: Api) -> None:
         await shared(api)
         poster = add_listing(api.service.shop, "Second")
@@ -686,10 +686,10 @@ def test_a_run_whose_events_are_gone_is_repeated_by_a_fresh_look(database) -> No
         assert again["subject"] == run["subject"]
         assert again["run"] != run["run"]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_run_of_a_disabled_or_removed_automation_is_not_repeated(database) -> None:
+def test_a_run_of_a_disabled_or_removed_automation_is_not_repeated(emptied) -> None:
     async def story(api: Api) -> None:
         automation = await shared(api)
         (run,) = (await api.client.get("/runs")).json()["items"]
@@ -701,10 +701,10 @@ def test_a_run_of_a_disabled_or_removed_automation_is_not_repeated(database) -> 
         refused = await api.client.post(f"/runs/{run['run']}/retry")
         assert "was removed" in refused.json()["detail"]
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_scan_is_stopped_between_two_pages_and_keeps_what_it_did(database) -> None:
+def test_a_scan_is_stopped_between_two_pages_and_keeps_what_it_did(emptied) -> None:
     async def story(api: Api) -> None:
         service = api.service
         service.shop.add_location("Toronto")
@@ -714,7 +714,7 @@ def test_a_scan_is_stopped_between_two_pages_and_keeps_what_it_did(database) -> 
         asked = []
 
         async def meet(point: str) -> None:
-            if point == "read" and service.requests[-1].operation == "ScanProducts" and not asked:
+            if point == "shown" and service.requests[-1].operation == "ScanProducts" and not asked:
                 asked.append(None)
                 (going,) = (await api.client.get("/runs?state=running")).json()["items"]
                 refused = await api.client.post(f"/runs/{going['run']}/retry")
@@ -731,10 +731,10 @@ def test_a_scan_is_stopped_between_two_pages_and_keeps_what_it_did(database) -> 
         assert len(await every_page(api, "/pools")) == done
         assert problem(await api.client.post(f"/runs/{scan['run']}/cancel")) == (409, "conflict")
 
-    play(database, story)
+    play(emptied, story)
 
 
-def test_a_scan_that_nothing_works_on_any_more_is_closed_at_once(database) -> None:
+def test_a_scan_that_nothing_works_on_any_more_is_closed_at_once(emptied) -> None:
     async def story(api: Api) -> None:
         automation = await shared(api)
         async with api.service.database.connection() as conn:
@@ -747,13 +747,13 @@ def test_a_scan_that_nothing_works_on_any_more_is_closed_at_once(database) -> No
         assert (answer.status_code, answer.json()["state"]) == (202, "cancelled")
         assert "no worker was at it" in answer.json()["because"]
 
-    play(database, story)
+    play(emptied, story)
 
 
 # --- a frozen stock -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_frozen_stock_shows_both_readings_and_goes_on_after_a_decision(database) -> None:
+def test_a_frozen_stock_shows_both_readings_and_goes_on_after_a_decision(emptied) -> None:
     async def story(api: Api) -> None:
         service = api.service
         service.shop.add_location("Toronto")
@@ -784,7 +784,7 @@ def test_a_frozen_stock_shows_both_readings_and_goes_on_after_a_decision(databas
         assert any("API token tests" in line["text"] for line in history["lines"])
         assert problem(await api.client.post(path, json={"resolution": "was_applied"})) == (409, "conflict")
 
-    play(database, story, shop=new_shop(ManualClock(), scopes=WITHOUT_ORDERS))
+    play(emptied, story, shop=new_shop(ManualClock(), scopes=WITHOUT_ORDERS))
 
 
 # --- mail -----------------------------------------------------------------------------------------------------------------------
@@ -802,7 +802,7 @@ def a_message(number: int) -> messages.NewMessage:
     )
 
 
-def test_messages_are_listed_shown_and_sent_again(database) -> None:
+def test_messages_are_listed_shown_and_sent_again(emptied) -> None:
     async def story(api: Api) -> None:
         service = api.service
         async with service.database.connection() as conn:
@@ -825,7 +825,7 @@ def test_messages_are_listed_shown_and_sent_again(database) -> None:
         assert problem(refused) == (409, "conflict")
         assert [entry.action for entry in await logged(api)] == ["message.retry"]
 
-    play(database, story)
+    play(emptied, story)
 
 
 # --- who did what -----------------------------------------------------------------------------------------------------------------
@@ -838,7 +838,7 @@ async def logged(api: Api) -> list[audit.Entry]:
     return [entry for entry in reversed(found) if entry.user_name == "API token tests"]
 
 
-def test_every_change_is_in_the_audit_log_under_the_token_s_name(database) -> None:
+def test_every_change_is_in_the_audit_log_under_the_token_s_name(emptied) -> None:
     async def story(api: Api) -> None:
         path = f"/automations/{(await shared(api, name='Prints'))['id']}"
         await api.service.wait(1)
@@ -864,4 +864,4 @@ def test_every_change_is_in_the_audit_log_under_the_token_s_name(database) -> No
         assert {entry.target for entry in entries} == {"Prints"}
         assert entries[1].detail["options"] == {"raise_settle_s": 7}
 
-    play(database, story)
+    play(emptied, story)

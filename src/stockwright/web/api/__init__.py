@@ -1,5 +1,6 @@
 """The JSON API: /api/v1 and its description at /api/openapi.json. Thin: it reads requests, asks, answers."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.applications import Starlette
@@ -48,7 +49,9 @@ def api_routes(api: ApiDeps) -> list[Mount]:
         exception_handlers={HTTPException: _http_problem},
     )
     app.router.redirect_slashes = False
-    return [Mount(_ROOT, app=app, name="api")]
+    below = Mount(_ROOT, app=app, name="api")
+    below.path_regex = re.compile(rf"{_ROOT}/(?P<path>.*)\Z", re.DOTALL)  # line ends in a path are ours to refuse too
+    return [below]
 
 
 def _endpoint(door: Door, operations: Mapping[str, AnyOperation]) -> Callable[[Request], Awaitable[Response]]:
