@@ -9,10 +9,11 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx2
 import uvicorn
 from argon2 import PasswordHasher
 from starlette.types import ASGIApp
@@ -57,10 +58,17 @@ class RunningSite:
     deps: Deps
     settings: Settings
     loop: asyncio.AbstractEventLoop
+    clients: list[httpx2.Client] = field(default_factory=list)
 
     def run(self, work: Callable[[Deps], Coroutine[Any, Any, T]]) -> T:
         """Do something with the service's own dependencies and wait for it."""
         return asyncio.run_coroutine_threadsafe(work(self.deps), self.loop).result(_LIMIT_S)
+
+    def client(self, **options: Any) -> httpx2.Client:
+        """A browser that keeps cookies and runs nothing; closed with the site."""
+        made = httpx2.Client(base_url=self.url, trust_env=False, **options)
+        self.clients.append(made)
+        return made
 
     def execute(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """One statement of a test's own."""
@@ -133,6 +141,8 @@ def running_site(dsn: str, *, passwords: Passwords | None = None, **settings: An
         yield made[0]
     finally:
         if made:
+            for client in made[0].clients:
+                client.close()
             made[0].loop.call_soon_threadsafe(stops[0].set)
         running.join(_LIMIT_S)
         if failures:
