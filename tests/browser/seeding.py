@@ -11,6 +11,7 @@ from stockwright.store import shops
 from stockwright.store.audit import Actor, audit
 from stockwright.store.shops import NewShop
 from tests.browser.site import RunningSite
+from tests.browser.stocks import add_automation, fill_stock
 
 ANN = Actor(user_id=None, name="ann")
 _LONG = "a very long name of a token that somebody did not want to shorten: warehouse-report-2026-november"
@@ -22,9 +23,10 @@ def fill(site: RunningSite) -> dict[str, str]:
     site.add_user("berta.von-langenfeld@warehouse.example.com", "another four plain words")
     shop_id = site.add_shop()
     site.run(_more)
+    add_automation(site, shop_id)
     _busy_days(site, shop_id)
     _troubles(site, shop_id)
-    return {"shop": str(shop_id)}
+    return {"shop": str(shop_id), **fill_stock(site, shop_id)}
 
 
 async def _more(deps: Deps) -> None:
@@ -62,24 +64,9 @@ def _busy_days(site: RunningSite, shop_id: int) -> None:
         """,
         shop_id,
     )
-    site.execute(
-        "insert into automations (shop_id, automation_id, kind, name, options, topics, enabled)"
-        " values (%s, 'aut_sample', 'sync-across-variants', 'Posters share their stock',"
-        " '{\"product_types\": [\"Art print\"]}', '{}', true)",
-        shop_id,
-    )
 
 
 def _troubles(site: RunningSite, shop_id: int) -> None:
-    site.execute(
-        """
-        insert into pools (shop_id, pool_id, automation_id, product_id, location_id, title, version, state, stock, status, assumed)
-        select %s, 'pool_' || n, 'aut_sample', 'gid://shopify/Product/' || n, '*', 'Poster ' || n, 0, '{}', 12,
-               case when n <= 2 then 'frozen' else 'active' end, case when n = 9 then 1 else 0 end
-        from generate_series(1, 1240) n
-        """,
-        shop_id,
-    )
     site.execute(
         """
         insert into runs (shop_id, run_id, automation_id, kind, subject, state, started_at)

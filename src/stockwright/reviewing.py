@@ -1,0 +1,49 @@
+"""A person has looked at outcomes that were booked by rule instead of proof: the review is journaled and audited.
+
+Changes no number: it only takes the stock off the list of those to be looked at.
+"""
+
+from dataclasses import replace
+
+from stockwright.automations.contract import PoolChange
+from stockwright.bookkeeping import Owner, load_pool, save_change
+from stockwright.deps import Deps
+from stockwright.ledger import people
+from stockwright.model import Conflicting, StockwrightError
+from stockwright.store import pools
+from stockwright.store.audit import Actor, audit
+
+
+async def review_pool(deps: Deps, pool_id: str, *, actor: Actor) -> int:
+    """Mark all assumed outcomes of a stock as reviewed; how many they were.
+
+    Raises:
+        StockwrightError: there is no such stock, or nothing to review.
+        Conflicting: the stock moved on at the same moment; nothing was stored.
+    """
+    now = deps.clock()
+    async with deps.database.connection() as conn, conn.transaction():
+        found = await load_pool(conn, pool_id)
+        if found is None:
+            raise StockwrightError("There is no such shared stock any more.")
+        row, view = found
+        step = people.review(view.state, now, by=actor.name)
+        if not step.entries:
+            raise StockwrightError(step.because)
+        change = PoolChange(
+            pool_id=view.pool_id,
+            product_id=view.product_id,
+            place=view.place,
+            title=view.title,
+            titles=view.titles,
+            step=replace(step, wake_at=view.wake_at),  # it may be waiting for something of its own
+            was_version=view.state.version,
+        )
+        detail = {"pool_id": row.pool_id, "outcomes": row.assumed}
+        await audit(conn, actor, "stock.review", row.title, detail, at=now)
+        try:
+            owner = Owner(shop_id=row.shop_id, automation_id=row.automation_id)
+            await save_change(conn, owner, change, run_id=None, at=now)
+        except pools.Conflict as conflict:
+            raise Conflicting(f"The stock moved on at the same moment: {conflict}. Try again.") from conflict
+    return row.assumed

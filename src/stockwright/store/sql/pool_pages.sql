@@ -1,0 +1,25 @@
+-- pools_frozen_first: one page of shared stocks for a person: frozen ones, then the others, each by id
+with wanted as (
+    (select 0 as rank, p.* from pools p
+     where not %(in_others)s and p.status = 'frozen'
+       and (%(shop_id)s::bigint is null or p.shop_id = %(shop_id)s)
+       and (%(product_id)s::text is null or p.product_id = %(product_id)s)
+       and (%(title)s::text is null or strpos(lower(p.title), lower(%(title)s)) > 0)
+       and (not %(assumed)s or p.assumed > 0)
+       and (%(after)s::text is null or p.pool_id > %(after)s)
+     order by p.pool_id limit %(limit)s)
+    union all
+    (select 1 as rank, p.* from pools p
+     where not %(only_frozen)s and p.status <> 'frozen'
+       and (%(shop_id)s::bigint is null or p.shop_id = %(shop_id)s)
+       and (%(product_id)s::text is null or p.product_id = %(product_id)s)
+       and (%(title)s::text is null or strpos(lower(p.title), lower(%(title)s)) > 0)
+       and (not %(assumed)s or p.assumed > 0)
+       and (not %(in_others)s or %(after)s::text is null or p.pool_id > %(after)s)
+     order by p.pool_id limit %(limit)s)
+)
+select shop_id, pool_id, automation_id, product_id, location_id, title, version, state, stock, status, reason,
+       in_doubt, assumed, wake_at, updated_at
+from wanted
+order by rank, pool_id
+limit %(limit)s;
