@@ -21,9 +21,9 @@ class Row:
 ROWS = (
     Row(modules=frozenset({"model", "settings", "encryption", "schedules", "log"})),
     Row(modules=frozenset({"ledger", "automations", "store", "shopify", "postgres"}), apart=True),
-    Row(modules=frozenset({"deps", "bookkeeping", "situations", "evidence"})),
-    Row(modules=frozenset({"scanning", "installing", "previewing"})),
-    Row(modules=frozenset({"inbox", "engine", "effects"}), apart=True),
+    Row(modules=frozenset({"deps", "bookkeeping", "remembering", "situations", "evidence"})),
+    Row(modules=frozenset({"scanning", "installing", "previewing", "restock_mail"})),
+    Row(modules=frozenset({"inbox", "engine", "effects", "publishing"}), apart=True),
     Row(modules=frozenset({"jobs", "web"}), apart=True),
     Row(
         modules=frozenset(
