@@ -50,7 +50,8 @@ def api_routes(api: ApiDeps) -> list[Mount]:
     )
     app.router.redirect_slashes = False
     below = Mount(_ROOT, app=app, name="api")
-    below.path_regex = re.compile(rf"{_ROOT}/(?P<path>.*)\Z", re.DOTALL)  # line ends in a path are ours to refuse too
+    # Line ends in a path are ours to refuse too.
+    below.path_regex = re.compile(rf"{_ROOT}/(?P<path>.*)\Z", re.DOTALL)
     return [below]
 
 

@@ -11,7 +11,7 @@ from pydantic_core import from_json
 from starlette.requests import ClientDisconnect, Request
 
 from stockwright.model import Fault, Json
-from stockwright.web.api.problems import ApiProblem, Kind, invalid, invalid_fields
+from stockwright.web.api.problems import ApiProblem, Kind, invalid, invalid_fields, not_found
 
 BODY_LIMIT_BYTES = 1_048_576
 _LONGEST_KEY = 255
@@ -89,13 +89,11 @@ def read_path(request: Request) -> dict[str, str]:
     """The names in the path.
 
     Raises:
-        ApiProblem: too long, or with characters that no id has.
+        ApiProblem: one is too long or has control characters, so nothing can be there.
     """
     for name, value in request.path_params.items():
         if len(value) > _LONGEST_NAME_IN_PATH or not value.isprintable():
-            raise invalid(
-                "path", [Fault(path=name, message="is no id: too long, or with control characters")]
-            )
+            raise not_found(f"No {name} is of this form: it is too long, or has control characters.")
     return dict(request.path_params)
 
 
