@@ -87,7 +87,7 @@ def test_twenty_variants_restocked_within_seconds_are_one_publish_and_one_mail(d
         await install(service)
         for title in titles:
             poster.edit(**{title: 2})
-            await service.move(0.2)
+            await service.wait(0.2)
         await service.wait(120)
         assert channels_of(service, poster) == [ONLINE]
         assert service.shop.request_counts()[PUBLISH] == 1
@@ -109,7 +109,7 @@ def test_P3_three_variants_at_two_locations_are_one_mutation_and_one_mail(databa
         for title in "ABC":
             for place in places:
                 poster.edit(place, **{title: 1})
-                await service.move(0.5)
+                await service.wait(0.5)
         await service.wait(60)
         assert channels_of(service, poster) == [ONLINE, "Shop"]
         assert service.shop.request_counts()[PUBLISH] == 1
@@ -186,7 +186,7 @@ def test_products_restocked_together_share_one_digest(database) -> None:
         await install(service)
         for poster in posters:
             poster.edit(A=2)
-            await service.move(1)
+            await service.wait(1)
         await service.wait(60)
         (mail,) = await mails(service)
         assert mail.subject == "Back in stock: 4 products"
