@@ -16,6 +16,7 @@ import uvicorn
 
 from stockwright.access import setup_token
 from stockwright.app import open_deps
+from stockwright.deps import Deps
 from stockwright.encryption import Cipher
 from stockwright.inbox import CachedSenders, Inbox, Limits, Sender
 from stockwright.listening import address, listen
@@ -24,10 +25,12 @@ from stockwright.roles import RoleArguments, role_arguments, run_role
 from stockwright.settings import Settings
 from stockwright.shopify.accounts import open_secrets
 from stockwright.store import shops
+from stockwright.store.api_requests import Rate
 from stockwright.store.database import Pool, pool
 from stockwright.store.migrations import head
 from stockwright.web import WebDeps, create_app
 from stockwright.web.admin.site import AdminDeps
+from stockwright.web.api import ApiDeps, api_routes
 
 LOG = structlog.get_logger("stockwright.serving")
 
@@ -94,8 +97,14 @@ async def _web_deps(settings: Settings, dsn: str) -> AsyncIterator[WebDeps]:
             body_limit_bytes=settings.web_body_limit_bytes,
             schema_head=head(),
             version=VERSION,
+            more_routes=api_routes(_api_deps(settings, own)),
             admin=AdminDeps(deps=own, cipher=sealed, settings=settings, version=VERSION),
         )
+
+
+def _api_deps(settings: Settings, own: Deps) -> ApiDeps:
+    rate = Rate(per_s=settings.api_requests_per_s, burst=settings.api_burst)
+    return ApiDeps(deps=own, public_url=settings.public_url, version=VERSION, rate=rate)
 
 
 async def _offer_setup(deps: WebDeps, url: str) -> None:

@@ -110,6 +110,12 @@ class Settings(BaseModel):
         le=100 * _MEGABYTE,
         description="Largest request body that is accepted.",
     )
+    api_requests_per_s: float = Field(
+        default=10.0, gt=0, le=10_000, description="Requests that an API token may make in the long run."
+    )
+    api_burst: int = Field(
+        default=100, ge=1, le=100_000, description="Requests that an API token may make at once."
+    )
     inbox_writers: int = Field(
         default=2,
         ge=1,

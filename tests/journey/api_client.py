@@ -66,7 +66,8 @@ async def make_token(service: Service, scope: access.Scope, name: str = "tests")
 async def serving(dsn: str, *, rate: Rate = GENEROUS, **options: Any) -> AsyncIterator[Api]:
     """A service in a fresh database with its API."""
     async with running(dsn, **options) as service:
-        app = Starlette(routes=api_routes(ApiDeps(deps=service.deps, public_url=PUBLIC_URL, rate=rate)))
+        own = ApiDeps(deps=service.deps, public_url=PUBLIC_URL, version="1.2.3", rate=rate)
+        app = Starlette(routes=api_routes(own))
         token = await make_token(service, "write")
         transport = httpx2.ASGITransport(app=app)
         headers = {"Authorization": f"Bearer {token}"}

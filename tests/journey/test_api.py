@@ -10,7 +10,7 @@ from stockwright.store.api_requests import Rate
 from stockwright.store.database import pool
 from stockwright.web.api import OPERATIONS, ApiDeps, api_routes
 from stockwright.web.api.openapi import PREFIX, describe
-from tests.journey.api_client import PUBLIC_URL, Api, make_token, play
+from tests.journey.api_client import GENEROUS, PUBLIC_URL, Api, make_token, play
 from tests.journey.listings import TAG, add_listing
 from tests.journey.service import DOMAIN, Service, new_shop
 from tests.journey.test_shared_stock import ACROSS, WITHIN
@@ -392,7 +392,8 @@ def test_a_database_that_is_away_is_told_as_such(emptied) -> None:
     async def story(api: Api) -> None:
         dead = pool("postgresql://127.0.0.1:1/nothing", size=1, name="dead", timeout_s=0.1)
         async with dead:
-            own = ApiDeps(deps=replace(api.service.deps, database=dead), public_url=PUBLIC_URL)
+            deps = replace(api.service.deps, database=dead)
+            own = ApiDeps(deps=deps, public_url=PUBLIC_URL, version="1.2.3", rate=GENEROUS)
             api.app.routes[:] = api_routes(own)
             answer = await api.client.get("/shops")
         assert problem(answer) == (503, "unavailable")

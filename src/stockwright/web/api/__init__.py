@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from stockwright.opening import VERSION
 from stockwright.web.api import automations, messages, pools, runs, shops
 from stockwright.web.api.answering import Door
 from stockwright.web.api.openapi import PREFIX, describe
@@ -33,7 +32,7 @@ _ROOT = "/api"
 def api_routes(api: ApiDeps) -> list[Mount]:
     """What the web server mounts; everything below /api answers in JSON, wrong addresses too."""
     door = Door(api=api)
-    described = describe(OPERATIONS, version=VERSION)
+    described = describe(OPERATIONS, version=api.version)
     by_path: dict[str, dict[str, AnyOperation]] = {}
     for operation in OPERATIONS:
         path = (PREFIX + operation.path).removeprefix(_ROOT)

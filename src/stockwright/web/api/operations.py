@@ -37,7 +37,8 @@ class ApiDeps:
 
     deps: Deps
     public_url: str | None  # where shops send webhooks
-    rate: Rate = field(default_factory=lambda: Rate(per_s=10.0, burst=100.0))
+    version: str
+    rate: Rate
 
 
 @dataclass(frozen=True, kw_only=True)
