@@ -3,7 +3,8 @@
 Sends nothing. Queueing is part of the caller's transaction, so a message exists exactly when its reason does.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -92,6 +93,7 @@ class Mailing:
     open_password: Callable[[bytes], str] = _no_passwords
     seal_password: Callable[[str], bytes] = _no_sealing
     senders: Senders = field(default_factory=Senders)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 def installation_account(settings: Settings) -> Account | None:

@@ -195,7 +195,7 @@ async def _send_batch(deps: Deps, shop_id: ShopId, ready: Ready) -> After:
                 if wait_s > _SHORT_WAIT_S:
                     return After(again=False, not_before=deps.clock() + timedelta(seconds=wait_s))
                 if wait_s > 0:
-                    await asyncio.sleep(wait_s)
+                    await deps.mailing.sleep(wait_s)
                 elif not await send_one(deps, sender, ready, left.pop(0)):
                     return After(again=True)
     finally:

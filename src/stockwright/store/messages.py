@@ -58,7 +58,7 @@ class Claimed:
     attempts: int
     fence: int
     tried_since: datetime | None
-    created_at: datetime
+    due_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +133,7 @@ async def claim(
     async with conn.cursor(row_factory=class_row(Claimed)) as cursor:
         await cursor.execute(SQL.claim, values)
         found = await cursor.fetchall()
-    return sorted(found, key=lambda one: one.message_id)
+    return sorted(found, key=lambda one: (one.due_at, one.message_id))
 
 
 async def begin(

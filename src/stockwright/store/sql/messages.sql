@@ -19,7 +19,7 @@ with due as (
 update messages m set lease_until = now() + %(lease_s)s * interval '1 second', fence = m.fence + 1
 from due where m.shop_id = due.shop_id and m.message_id = due.message_id
 returning m.shop_id, m.message_id, m.key, m.kind, m.recipient, m.subject, m.text, m.html, m.headers, m.from_name,
-          m.reply_to, m.attempts, m.fence, m.tried_since, m.created_at;
+          m.reply_to, m.attempts, m.fence, m.tried_since, m.next_at as due_at;
 
 -- begin: from here on it may have been delivered, whatever happens; nothing when another sender has it
 with begun as (
