@@ -33,7 +33,7 @@ def test_a_wrong_password_is_told_and_the_name_stays(browser_page: Page) -> None
 
 
 def test_signing_out_leaves_nothing_open(signed_in: Page) -> None:
-    signed_in.get_by_text(USER, exact=True).click()
+    signed_in.locator("details.account summary").click()
     signed_in.get_by_role("button", name="Sign out").click()
     expect(signed_in.get_by_text("You are signed out.")).to_be_visible()
     signed_in.goto("/settings/users")
