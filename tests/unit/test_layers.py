@@ -20,30 +20,44 @@ class Row:
 
 ROWS = (
     Row(modules=frozenset({"model", "settings", "encryption", "schedules", "log"})),
-    Row(modules=frozenset({"ledger", "automations", "store", "shopify", "postgres"}), apart=True),
+    Row(modules=frozenset({"ledger", "automations", "store", "shopify", "mail", "postgres"}), apart=True),
+    Row(modules=frozenset({"access", "mailing"})),
     Row(modules=frozenset({"deps", "bookkeeping", "remembering", "situations", "evidence"})),
-    Row(modules=frozenset({"scanning", "installing", "previewing", "restock_mail"})),
-    Row(modules=frozenset({"inbox", "engine", "effects", "publishing"}), apart=True),
-    Row(modules=frozenset({"jobs", "web"}), apart=True),
+    Row(
+        modules=frozenset(
+            {"scanning", "installing", "previewing", "reporting", "restock_mail", "reviewing", "steering"}
+        )
+    ),
+    Row(modules=frozenset({"inbox", "engine", "effects", "publishing", "sending"}), apart=True),
     Row(
         modules=frozenset(
             {
                 "adding",
+                "checking",
+                "explaining",
+                "gathering",
+                "mail_desk",
+                "resolving",
+                "site_upkeep",
+                "template_desk",
+                "upkeep",
+            }
+        )
+    ),
+    Row(modules=frozenset({"jobs", "web"}), apart=True),
+    Row(
+        modules=frozenset(
+            {
                 "app",
                 "bundled_shop",
-                "checking",
                 "demo",
                 "demo_story",
                 "doctor",
-                "explaining",
-                "gathering",
                 "listening",
                 "opening",
-                "resolving",
                 "roles",
                 "serving",
                 "supervising",
-                "upkeep",
                 "working",
             }
         )
