@@ -2,9 +2,9 @@
 
 from stockwright.store.migrations.step import run_file
 
-revision = "0030"
-down_revision = "0020"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
-    run_file("0030_api.sql")
+    run_file("0007_api.sql")

@@ -2,9 +2,9 @@
 
 from stockwright.store.migrations.step import run_file
 
-revision = "0020"
+revision = "0006"
 down_revision = "0005"
 
 
 def upgrade() -> None:
-    run_file("0020_admin.sql")
+    run_file("0006_admin.sql")
