@@ -23,7 +23,7 @@ from stockwright.ledger.state import (
     Step,
     Tick,
 )
-from stockwright.model import AutomationId, PoolId, ProductGid, ShopId, gid
+from stockwright.model import AutomationId, PoolId, ProductGid, RunId, ShopId, gid
 from tests.browser.site import RunningSite
 
 AUTOMATION = AutomationId("aut_sample")
@@ -103,6 +103,7 @@ class Story:
     async def save(self, deps: Deps, shop_id: int) -> None:
         """Store every step as a run would."""
         version: int | None = None
+        run = 0
         owner = Owner(shop_id=ShopId(shop_id), automation_id=AUTOMATION)
         async with deps.database.connection() as conn, conn.transaction():
             for step in self.steps:
@@ -117,7 +118,9 @@ class Story:
                     step=step,
                     was_version=version,
                 )
-                await save_change(conn, owner, change, run_id=None, at=step.entries[-1].at)
+                run += any(entry.kind in ("adopted", "observed") for entry in step.entries)
+                run_id = RunId(f"run_{self.pool_id}_{run}")
+                await save_change(conn, owner, change, run_id=run_id, at=step.entries[-1].at)
                 version = step.state.version
 
 

@@ -58,6 +58,9 @@ class Shown:
     levels: Sequence[LevelLine]
     status: str  # active | correcting | frozen
 
+    product_number: str
+    product_url: str  # the product in Shopify's admin; "" when the shop is unknown
+
     @property
     def differing(self) -> Sequence[LevelLine]:
         """Levels that do not stand where they should."""
@@ -106,8 +109,14 @@ def shown(row: PoolRow, members: Iterable[MemberRow], shop: Shop | None) -> Show
         place=_place(row.location_id, names),
         levels=[_line(id, state, titles, "" if is_one else names.get(id.location_id, gid_number(id.location_id)))
                 for id in sorted(state.members)],
+        product_number=gid_number(row.product_id),
+        product_url=_admin_url(row, shop),
         status="correcting" if state.intent and row.status == "active" else row.status,
     )  # fmt: skip
+
+
+def _admin_url(row: PoolRow, shop: Shop | None) -> str:
+    return f"https://{shop.domain}/admin/products/{gid_number(row.product_id)}" if shop else ""
 
 
 def _place(location: str, names: Mapping[str, str]) -> str:
@@ -175,12 +184,16 @@ def _reading(reading: Hypothesis, titles: Titles) -> Reading:
 def days_of(rows: Sequence[JournalRow], members: Iterable[MemberRow], zone: tzinfo) -> list[Day]:
     """A part of a journal as readable history, newest day and line first."""
     titles = titles_of((one.item_id, one.location_id, one.title) for one in members)
-    told = reversed(history_lines(rows, titles))
+    told = list(reversed(history_lines(rows, titles)))
     return [
         Day(
             date=date,
             lines=[
-                Happening(time=f"{one.at.astimezone(zone):%H:%M:%S}", text=one.text, run_id=one.run_id)
+                Happening(
+                    time=f"{one.at.astimezone(zone):%H:%M:%S}",
+                    text=_with_titles(one.text, titles),
+                    run_id=one.run_id,
+                )
                 for one in lines
             ],
         )

@@ -1,0 +1,231 @@
+"""Mail, Settings: through which server each shop's mail goes, and a test with the conversation shown."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stockwright.mail.addresses import MailRefused, checked_address
+from stockwright.mail_desk import MailStatus, TestResult, change_settings, queue_status, resume, send_test
+from stockwright.model import Json, StockwrightError
+from stockwright.store import shops
+from stockwright.store.audit import audit
+from stockwright.store.mail_settings import MailSettingsRow
+from stockwright.store.shops import Shop
+from stockwright.web.admin.forms import WHOLE, Filled, fields, read_model
+from stockwright.web.admin.pages import Crumb, go, page
+from stockwright.web.admin.routing import get, post
+from stockwright.web.admin.settings.shops import shop_of
+from stockwright.web.admin.site import Tab
+from stockwright.web.admin.tables import csv_response, wants_csv
+from stockwright.web.admin.visits import actor_of, deps_of, flash, form_of, visit_of
+
+HREF = "/mail/settings"
+TAB = Tab(title="Settings", href=HREF)
+SAMPLES = (HREF, HREF + "/{shop}")
+_CRUMBS: tuple[Crumb, ...] = (("Mail", "/mail"), ("Settings", HREF))
+_SECRETS = ("password", "remove_password", "service")
+_COLUMNS = ("shop", "server", "sender", "problem", "waiting", "held")
+
+
+def _address(text: str) -> str:
+    try:
+        return checked_address(text) if text else ""
+    except MailRefused as error:
+        raise ValueError(str(error)) from None
+
+
+def _blank_is_usual(value: Json) -> Json:
+    return 0 if value in ("", None) else value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Usual = Annotated[int, BeforeValidator(_blank_is_usual)]
+
+
+class AccountForm(BaseModel):
+    """A shop's mail settings as the form has them."""
+
+    service: Literal["installation", "own"] = Field(default="installation", title="Mail goes through")
+    host: str = Field(default="", title="Server", description="Such as smtp.example.com.", max_length=255)
+    security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", title="Security",
+        description="starttls and tls protect the connection. none is for a server on this machine.",
+    )  # fmt: skip
+    port: Usual = Field(
+        default=0, title="Port", description="0 for the usual one: 587 with starttls, 465 with tls, 25 with none.",
+        ge=0, le=65535,
+    )  # fmt: skip
+    username: str = Field(default="", title="User", description="Empty: nobody signs in.", max_length=320)
+    password: str = Field(
+        default="", title="Password", max_length=1000, json_schema_extra={"format": "password"},
+        description="Stored encrypted and never shown again. Empty: it stays as it is.",
+    )  # fmt: skip
+    remove_password: bool = Field(default=False, title="Forget the stored password")
+    verify: bool = Field(default=True, title="Check the server's certificate")
+    allow_plain: bool = Field(
+        default=False, title="Let mail travel unprotected",
+        description="Only with security none, to a server on another machine that you trust the way to.",
+    )  # fmt: skip
+    from_address: Address = Field(default="", title="Sender's address", max_length=320)
+    from_name: str = Field(
+        default="", title="Sender's name", description="Empty: the shop's name.", max_length=200
+    )
+    reply_to: Address = Field(
+        default="", title="Reply address", description="Where answers go, if elsewhere.", max_length=320
+    )
+    rate_per_minute: Usual = Field(
+        default=0,
+        title="Messages per minute at most",
+        description="0 for the usual rate, 600.",
+        ge=0,
+        le=100_000,
+    )
+    owner_email: Address = Field(
+        default="", title="Who is told when an automation fails", max_length=320,
+        description="One mail per cause and hour. Empty: the address of the installation, if there is one.",
+    )  # fmt: skip
+
+    @field_validator("host", "from_address")
+    @classmethod
+    def _own_is_complete(cls, text: str, info: ValidationInfo) -> str:
+        if not text and info.data.get("service") == "own":
+            raise ValueError("A server of the shop's own needs this.")
+        return text
+
+
+async def show_all(request: Request) -> Response:
+    """How mail stands for each shop; with one shop, its form."""
+    async with deps_of(request).database.connection() as conn:
+        found = await shops.list_all(conn)
+    if len(found) == 1 and not wants_csv(request):
+        return go(f"{HREF}/{found[0].shop_id}")
+    lines = [(shop, await queue_status(deps_of(request), shop)) for shop in found]
+    if wants_csv(request):
+        return csv_response("mail-settings", [_csv_row(*line) for line in lines], header=_COLUMNS)
+    return page(request, "mail/accounts.html", title="Mail settings", crumbs=_CRUMBS[:1], lines=lines)
+
+
+def _csv_row(shop: Shop, status: MailStatus) -> dict[str, Json]:
+    return {
+        "shop": shop.domain,
+        "server": status.server,
+        "sender": status.sender,
+        "problem": status.problem or status.queue.stop_reason,
+        "waiting": status.counts.get("pending", 0),
+        "held": status.counts.get("held", 0),
+    }
+
+
+async def show(request: Request) -> Response:
+    """The form as it is stored."""
+    return await _form(request, await shop_of(request))
+
+
+async def _form(
+    request: Request,
+    shop: Shop,
+    *,
+    filled: Filled[AccountForm] | None = None,
+    result: TestResult | None = None,
+    to: str = "",
+    to_error: str = "",
+) -> Response:
+    status = await queue_status(deps_of(request), shop)
+    errors = filled.errors if filled else {}
+    shown = fields(AccountForm, filled.values if filled else _values(status.settings), errors=errors)
+    return page(
+        request,
+        "mail/account.html",
+        title=f"Mail of {shop.name or shop.domain}",
+        crumbs=_CRUMBS,
+        status=422 if errors or to_error else 200,
+        here=f"{HREF}/{shop.shop_id}",
+        shop=shop,
+        mail=status,
+        f={field.name: field for field in shown},
+        error=errors.get(WHOLE, ""),
+        has_password=status.settings.password is not None,
+        result=result,
+        to=to,
+        to_error=to_error,
+    )
+
+
+def _values(row: MailSettingsRow) -> dict[str, Json]:
+    stored = {name: getattr(row, name) for name in AccountForm.model_fields if name not in _SECRETS}
+    return {
+        **stored,
+        "service": "own" if row.host else "installation",
+        "port": row.port or 0,
+        "rate_per_minute": row.rate_per_minute or 0,
+    }
+
+
+async def save(request: Request) -> Response:
+    """Store the settings; the queue tries them at once."""
+    shop = await shop_of(request)
+    filled = read_model(AccountForm, form_of(request))
+    if filled.model is None:
+        return await _form(request, shop, filled=filled)
+    try:
+        await change_settings(
+            deps_of(request), shop, _changes(filled.model), password=_password(filled.model)
+        )
+    except StockwrightError as error:
+        refused = Filled[AccountForm](model=None, values=filled.values, errors={WHOLE: str(error)})
+        return await _form(request, shop, filled=refused)
+    await _note(request, shop, "mail.settings", {"service": filled.model.service, "host": filled.model.host})
+    flash(request, "Saved. Send a test to see whether it works.")
+    return go(f"{HREF}/{shop.shop_id}")
+
+
+def _changes(form: AccountForm) -> dict[str, Json]:
+    given = form.model_dump(exclude=set(_SECRETS))
+    if form.service == "own":
+        return given
+    return {**given, "host": "", "port": 0, "username": ""}
+
+
+def _password(form: AccountForm) -> str | None:
+    """None leaves it, "" removes it."""
+    if form.service == "installation" or form.remove_password:
+        return ""
+    return form.password or None
+
+
+async def test(request: Request) -> Response:
+    """Send a test mail now and show what was said."""
+    shop = await shop_of(request)
+    to = str(form_of(request).get("to", "")).strip()
+    try:
+        checked_address(to)
+        result = await send_test(deps_of(request), shop, to=to)
+    except StockwrightError as error:
+        return await _form(request, shop, to=to, to_error=str(error))
+    await _note(request, shop, "mail.test", {"to": to, "sent": result.sent})
+    return await _form(request, shop, result=result, to=to)
+
+
+async def go_on(request: Request) -> Response:
+    """Forget a stop or a pause."""
+    shop = await shop_of(request)
+    await resume(deps_of(request), shop)
+    await _note(request, shop, "mail.resume", {})
+    flash(request, "Mail goes on: what waits is tried now.")
+    return go(f"{HREF}/{shop.shop_id}")
+
+
+async def _note(request: Request, shop: Shop, action: str, detail: dict[str, Json]) -> None:
+    async with deps_of(request).database.connection() as conn:
+        await audit(conn, actor_of(request), action, shop.domain, detail, at=visit_of(request).now)
+
+
+ROUTES = (
+    get(HREF, show_all),
+    get(HREF + "/{shop_id}", show),
+    post(HREF + "/{shop_id}", save),
+    post(HREF + "/{shop_id}/test", test),
+    post(HREF + "/{shop_id}/resume", go_on),
+)
