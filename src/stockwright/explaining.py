@@ -71,26 +71,60 @@ def clock_text(at: datetime, zone: tzinfo) -> str:
 # --- runs -------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, kw_only=True)
+class EffectTold:
+    """One effect in words, with a line for each attempt and its reply."""
+
+    text: str
+    state: str
+    attempts: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunTold:
+    """A run in words, by the parts of its story."""
+
+    causes: Sequence[str]
+    facts: Sequence[str]
+    because: str
+    reported: str  # "" when it went well
+    effects: Sequence[EffectTold]
+    ledger: Sequence[str]
+
+
+def tell(story: RunStory, zone: tzinfo) -> RunTold:
+    """A run in words; times in the zone given."""
+    run = story.run
+    return RunTold(
+        causes=[_event_line(event, zone) for event in story.events],
+        facts=_fact_lines(run.input),
+        because=run.because,
+        reported=str(run.error.get("message", run.error)) if run.error else "",
+        effects=[_effect_told(effect, story, zone) for effect in story.effects],
+        ledger=_ledger_lines(story, zone),
+    )
+
+
 def explain(story: RunStory, zone: tzinfo) -> list[str]:
     """A run from its cause to its end, line by line."""
-    run = story.run
+    run, told = story.run, tell(story, zone)
     took = f", {(run.finished_at - run.started_at).total_seconds():.3f} s" if run.finished_at else ""
     lines = [
         f"Run {run.run_id} of {run.kind} on {run.title or run.subject}",
         f"{run.state} at {clock_text(run.started_at, zone)}{took}, {run.requests} Admin API requests",
         "",
         "Because of:",
-        *_bullets(_event_line(event, zone) for event in story.events),
+        *_bullets(told.causes),
         "",
         "It read:",
-        *_bullets(_fact_lines(run.input)),
+        *_bullets(told.facts),
         "",
-        f"It decided: {run.because}",
+        f"It decided: {told.because}",
     ]
-    if run.error:
-        lines += ["", f"It reported: {run.error.get('message', run.error)}"]
-    lines += ["", "It did:", *_bullets(_effect_lines(story, zone))]
-    return [*lines, "", "In the ledger:", *_bullets(_ledger_lines(story, zone))]
+    if told.reported:
+        lines += ["", f"It reported: {told.reported}"]
+    lines += ["", "It did:", *_bullets(_effect_lines(told.effects))]
+    return [*lines, "", "In the ledger:", *_bullets(told.ledger)]
 
 
 def _bullets(texts: Iterable[str]) -> list[str]:
@@ -122,15 +156,21 @@ def _fact_lines(recorded: JsonObject | None) -> list[str]:
     return [f"{product['title']}, {len(product['variants'])} variants", *shown]
 
 
-def _effect_lines(story: RunStory, zone: tzinfo) -> list[str]:
+def _effect_told(effect: EffectRow, story: RunStory, zone: tzinfo) -> EffectTold:
+    tries = [
+        f"attempt {attempt.attempt} at {clock_text(attempt.started_at, zone)}: "
+        f"{_named(_attempt_text(attempt), story.titles)}"
+        for attempt in story.attempts
+        if attempt.effect_id == effect.effect_id
+    ]
+    return EffectTold(text=effect_text(effect), state=effect.state, attempts=tries)
+
+
+def _effect_lines(effects: Iterable[EffectTold]) -> list[str]:
     lines = []
-    for effect in story.effects:
-        lines.append(f"{effect_text(effect)}: {effect.state}")
-        lines += [
-            f"  attempt {attempt.attempt} at {clock_text(attempt.started_at, zone)}: {_named(_attempt_text(attempt), story.titles)}"
-            for attempt in story.attempts
-            if attempt.effect_id == effect.effect_id
-        ]
+    for effect in effects:
+        lines.append(f"{effect.text}: {effect.state}")
+        lines += [f"  {attempt}" for attempt in effect.attempts]
     return lines
 
 

@@ -10,6 +10,7 @@ from stockwright.deps import Deps
 from stockwright.store import shops
 from stockwright.store.audit import Actor, audit
 from stockwright.store.shops import NewShop
+from tests.browser.automated import fill_automations
 from tests.browser.mails import fill_mail
 from tests.browser.site import RunningSite
 from tests.browser.stocks import add_automation, fill_stock
@@ -27,7 +28,12 @@ def fill(site: RunningSite) -> dict[str, str]:
     add_automation(site, shop_id)
     _busy_days(site, shop_id)
     _troubles(site, shop_id)
-    return {"shop": str(shop_id), **fill_stock(site, shop_id), **fill_mail(site, shop_id)}
+    return {
+        "shop": str(shop_id),
+        **fill_stock(site, shop_id),
+        **fill_automations(site, shop_id),
+        **fill_mail(site, shop_id),
+    }
 
 
 async def _more(deps: Deps) -> None:

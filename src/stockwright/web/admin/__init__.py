@@ -11,13 +11,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
 
-from stockwright.web.admin import home, mail, settings, signing, stock
+from stockwright.web.admin import automations, home, mail, runs, settings, signing, stock
 from stockwright.web.admin.rendering import environment
 from stockwright.web.admin.routing import problem_for_all
 from stockwright.web.admin.site import AdminDeps, Section, Site
 from stockwright.web.admin.static import PATH, StaticFolder
 
-SECTIONS: tuple[Section, ...] = (home.SECTION, stock.SECTION, mail.SECTION, settings.SECTION)
+SECTIONS: tuple[Section, ...] = (
+    home.SECTION,
+    automations.SECTION,
+    runs.SECTION,
+    stock.SECTION,
+    mail.SECTION,
+    settings.SECTION,
+)
 
 
 def admin_app(own: AdminDeps, *, sections: Sequence[Section] = SECTIONS) -> Starlette:

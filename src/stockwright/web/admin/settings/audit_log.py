@@ -41,6 +41,14 @@ ACTIONS = {
     "user.sign_out_everywhere": "signed out everywhere:",
     "token.create": "created the API token",
     "token.revoke": "revoked the API token",
+    "automation.add": "installed the automation",
+    "automation.change": "changed the automation",
+    "automation.enable": "switched on the automation",
+    "automation.disable": "switched off the automation",
+    "automation.run": "ran the automation",
+    "automation.remove": "removed the automation",
+    "run.repeat": "tried again the run on",
+    "run.cancel": "cancelled the run on",
 }
 _COLUMNS = ("at", "user", "action", "target", "detail")
 
