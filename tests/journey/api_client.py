@@ -10,10 +10,13 @@ import httpx2
 from starlette.applications import Starlette
 
 from stockwright import access
+from stockwright.store import messages
 from stockwright.store.api_requests import Rate
 from stockwright.store.audit import COMMAND_LINE
 from stockwright.web.api import ApiDeps, api_routes
-from tests.journey.service import PUBLIC_URL, Service, running
+from tests.journey.listings import TAG, add_listing
+from tests.journey.service import DOMAIN, PUBLIC_URL, Service, running
+from tests.journey.test_shared_stock import ACROSS
 
 V1 = "/api/v1"
 GENEROUS = Rate(per_s=1.0, burst=1_000_000.0)
@@ -85,3 +88,70 @@ def play(dsn: str, story: Callable[[Api], Awaitable[None]], **options: Any) -> N
             await story(api)
 
     asyncio.run(whole())
+
+
+# --- what stories start from and look at ------------------------------------------------------------
+
+SHARE = {"shop": DOMAIN, "kind": ACROSS[0], "options": {"product_tags": [TAG]}}
+
+
+async def shared(api: Api, **changes) -> dict:
+    """One product whose variants share stock, installed through the API and adopted."""
+    api.service.shop.add_location("Toronto")
+    add_listing(api.service.shop)
+    answer = await api.client.post("/automations", json=SHARE | changes)
+    assert answer.status_code == 201, answer.text
+    await api.service.settle()
+    return answer.json()
+
+
+def problem(answer) -> tuple[int, str]:
+    """Status and kind of a problem, whose form is checked."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    body = answer.json()
+    assert set(body) == {"type", "title", "status", "detail", "instance", "errors"}
+    assert body["status"] == answer.status_code
+    assert body["detail"]
+    assert body["instance"] == answer.request.url.path
+    return answer.status_code, body["type"].removeprefix("urn:stockwright:problem:")
+
+
+def wrong_fields(answer) -> list[tuple[str, str]]:
+    assert problem(answer) == (422, "invalid")
+    return [(error["where"], error["path"]) for error in answer.json()["errors"]]
+
+
+async def every_page(api: Api, address: str) -> list[dict]:
+    items: list[dict] = []
+    following = address
+    for _ in range(1000):
+        page = (await api.client.get(following)).json()
+        items += page["items"]
+        if page["next"] is None:
+            return items
+        following = page["next"]
+    raise AssertionError("the pages do not end")
+
+
+async def newest_run(api: Api, **filters) -> dict:
+    answer = await api.client.get("/runs", params={"limit": 50, **filters})
+    return next(run for run in answer.json()["items"] if run["subject"] != "*")
+
+
+def a_request(operation) -> tuple[str, str]:
+    path = operation.path
+    for name in operation.names:
+        path = path.replace(f"{{{name}}}", "nothing")
+    return operation.method, path
+
+
+def a_message(number: int) -> messages.NewMessage:
+    return messages.NewMessage(
+        key=f"key {number}",
+        kind="test_mail",
+        to=f"Ann{number}@example.com",
+        subject=f"Restocked {number}",
+        text="Poster is back.",
+        html="<p>Poster is back.</p>",
+        headers={},
+    )

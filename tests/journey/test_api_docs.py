@@ -11,10 +11,9 @@ from stockwright.store import messages
 from stockwright.web.api import OPERATIONS
 from stockwright.web.api.openapi import PREFIX
 from stockwright.web.api.problems import Kind
-from tests.journey.api_client import Api, play
+from tests.journey.api_client import SHARE, Api, a_message, play
 from tests.journey.listings import add_listing
 from tests.journey.service import SECRET, TOKEN
-from tests.journey.test_api import SHARE, a_message
 from tests.journey.test_shared_stock_faults import WITHOUT_ORDERS, set_rule, sold_twice
 
 TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")

@@ -23,10 +23,9 @@ from stockwright.store import messages
 from stockwright.web.api import OPERATIONS
 from stockwright.web.api.openapi import PREFIX
 from stockwright.web.api.operations import AnyOperation, PageQuery
-from tests.journey.api_client import Api, serving
+from tests.journey.api_client import SHARE, Api, a_message, serving
 from tests.journey.listings import TAG, add_listing
 from tests.journey.service import DOMAIN
-from tests.journey.test_api import SHARE, a_message
 from tests.journey.test_shared_stock import ACROSS
 from tests.postgres_fixture import DatabaseServer
 
