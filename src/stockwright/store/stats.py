@@ -81,8 +81,8 @@ async def series(
         return await cursor.fetchall()
 
 
-async def shops_now(conn: AsyncConnection, *, now: datetime) -> list[ShopNow]:
-    """How each shop stands (at most 200), by domain."""
+async def shops_now(conn: AsyncConnection, *, now: datetime, shop_id: ShopId | None = None) -> list[ShopNow]:
+    """How each shop, by domain, or one, stands."""
     async with conn.cursor(row_factory=class_row(ShopNow)) as cursor:
-        await cursor.execute(SQL.shops_now, {"now": now})
+        await cursor.execute(SQL.shops_now, {"now": now, "shop_id": shop_id, "limit": limit})
         return await cursor.fetchall()

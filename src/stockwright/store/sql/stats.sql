@@ -31,7 +31,7 @@ from hourly
 where hour >= %(since)s and what = any(%(whats)s) and (%(shop_id)s::bigint is null or shop_id = %(shop_id)s)
 group by 1, 2 order by 2, 1;
 
--- shops_now: how each shop stands at this moment
+-- shops_now: how each shop, or one, stands at this moment
 select s.shop_id, s.domain, s.name, s.status, s.status_reason, s.timezone, s.created_at,
        greatest(fresh.last_at, counted.last_at) as last_webhook_at,
        waiting.count as backlog, waiting.lag_s,
@@ -82,4 +82,5 @@ left join lateral (
                as points, b.capacity, b.blocked_until > now() as blocked
     from budgets b where b.shop_id = s.shop_id
 ) budget on true
-order by s.domain limit 200;
+where %(shop_id)s::bigint is null or s.shop_id = %(shop_id)s
+order by s.domain limit %(limit)s;

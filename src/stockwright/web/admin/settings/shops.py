@@ -9,9 +9,10 @@ from stockwright import upkeep
 from stockwright.checking import Finding, Verdict, check_shop, worst
 from stockwright.model import ShopId, StockwrightError
 from stockwright.shopify.errors import ShopifyError
-from stockwright.store import automations, pools, shops, webhook_subscriptions
+from stockwright.store import shops, stats, webhook_subscriptions
 from stockwright.store.audit import audit
 from stockwright.store.shops import Shop
+from stockwright.store.stats import ShopNow
 from stockwright.web.admin.pages import Crumb, confirm, go, not_found, page
 from stockwright.web.admin.routing import get, post
 from stockwright.web.admin.site import Tab
@@ -22,6 +23,7 @@ HREF = "/settings/shops"
 TAB = Tab(title="Shops", href=HREF)
 SAMPLES = (HREF, HREF + "/{shop}", HREF + "/{shop}/remove")
 _CRUMBS: tuple[Crumb, ...] = (("Settings", "/settings"), ("Shops", HREF))
+_SHOPS = 1000  # that the list shows
 _COLUMNS = (
     "domain",
     "name",
@@ -41,20 +43,30 @@ class ShopLine:
     """One shop of the list."""
 
     shop: Shop
-    pools: int
-    frozen: int
+    now: ShopNow
 
 
 async def show_all(request: Request) -> Response:
     """The list."""
     async with deps_of(request).database.connection() as conn:
-        lines = []
-        for shop in await shops.list_all(conn):
-            counts = await pools.counts(conn, shop.shop_id)
-            lines.append(ShopLine(shop=shop, pools=counts.pools, frozen=counts.frozen))
+        found = {
+            one.shop_id: one for one in await stats.shops_now(conn, now=visit_of(request).now, limit=_SHOPS)
+        }
+        lines = [
+            ShopLine(shop=shop, now=found[shop.shop_id])
+            for shop in await shops.list_all(conn)
+            if shop.shop_id in found
+        ]
     if wants_csv(request):
         return csv_response("shops", [_row(line) for line in lines], header=_COLUMNS)
-    return page(request, "settings/shops.html", title="Shops", crumbs=_CRUMBS[:1], lines=lines)
+    return page(
+        request,
+        "settings/shops.html",
+        title="Shops",
+        crumbs=_CRUMBS[:1],
+        lines=lines,
+        pools_counted=stats.POOLS_COUNTED,
+    )
 
 
 def _row(line: ShopLine) -> dict[str, object]:
@@ -66,8 +78,8 @@ def _row(line: ShopLine) -> dict[str, object]:
         "reason": shop.status_reason,
         "timezone": shop.timezone,
         "plan": shop.plan,
-        "pools": line.pools,
-        "frozen": line.frozen,
+        "pools": line.now.pools,
+        "frozen": line.now.frozen,
         "last_read_at": shop.read_at,
         "added_at": shop.created_at,
     }
@@ -99,18 +111,19 @@ async def show(request: Request) -> Response:
 
 async def _detail(request: Request, shop: Shop, findings: list[Finding] | None = None) -> Response:
     async with deps_of(request).database.connection() as conn:
-        counts = await pools.counts(conn, shop.shop_id)
+        standing = await stats.shops_now(conn, now=visit_of(request).now, shop_id=shop.shop_id)
+        if not standing:
+            raise not_found("The shop was removed a moment ago.")
         topics = await webhook_subscriptions.of_shop(conn, shop.shop_id)
-        installed = await automations.list_all(conn, shop.shop_id)
     return page(
         request,
         "settings/shop.html",
         title=shop.name or shop.domain,
         crumbs=_CRUMBS,
         shop=shop,
-        counts=counts,
+        standing=standing[0],
+        pools_counted=stats.POOLS_COUNTED,
         topics=topics,
-        installed=installed,
         findings=findings,
         verdict=worst(findings) if findings else Verdict.OK,
         public_url=site_of(request).own.settings.public_url,
