@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -25,7 +26,13 @@ class Mail:
     user: str  # who had signed in, "" for nobody
     encrypted: bool
     raw: bytes
-    message: EmailMessage
+
+    @cached_property
+    def message(self) -> EmailMessage:
+        """Read when somebody looks: a sender should not wait for it."""
+        parsed = email.message_from_bytes(self.raw, policy=email.policy.default)
+        assert isinstance(parsed, EmailMessage)
+        return parsed
 
     @property
     def subject(self) -> str:
@@ -79,8 +86,6 @@ class Mailbox:
         self, raw: bytes, *, sender: str, recipients: tuple[str, ...], user: str, encrypted: bool
     ) -> Mail:
         """Keep a message."""
-        parsed = email.message_from_bytes(raw, policy=email.policy.default)
-        assert isinstance(parsed, EmailMessage)
         mail = Mail(
             number=next(self.numbers),
             received_at=datetime.now(UTC),
@@ -89,7 +94,6 @@ class Mailbox:
             user=user,
             encrypted=encrypted,
             raw=raw,
-            message=parsed,
         )
         self.mails.append(mail)
         return mail

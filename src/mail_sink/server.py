@@ -202,7 +202,8 @@ class _Session:
             return
         if not await self._answer("DATA", "354 go ahead", self._recipients):
             return
-        raw = await self._body()
+        async with asyncio.timeout(IDLE_LIMIT_S):
+            raw = await self._body()
         self._sink.handed_over += 1
         fault = self._sink.faults.take("dot", self._recipients)
         if fault is None or fault.keep or not (fault.reply or fault.drop):
@@ -215,7 +216,7 @@ class _Session:
         fault = self._sink.faults.take("body", self._recipients)
         lines: list[bytes] = []
         size = 0
-        while (line := await self._read()) != b".\r\n":
+        while (line := await self._reader.readuntil(b"\n")) != b".\r\n":
             if fault is not None:
                 await asyncio.sleep(fault.slow_s)
                 if fault.drop:

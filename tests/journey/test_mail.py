@@ -12,7 +12,7 @@ from stockwright.model import StockwrightError
 from stockwright.sending import GIVE_UP_AFTER, RETRY_AFTER_MIN, judge, retry_pause, wake_queues
 from stockwright.store import mail_settings, messages, shops
 from tests.mail_service import Killed, MailService, Seams, play
-from tests.store.rows import NOON, add_shop, jobs, rows
+from tests.store.rows import NOON, add_shop, jobs, rows, until
 
 HOUR = timedelta(hours=1)
 
@@ -335,8 +335,11 @@ def test_a_run_that_is_cancelled_amid_the_last_answer_leaves_a_doubt_and_drops_t
         await service.enqueue("a", "b")
         service.sink.faults.add(Fault(stage="dot", slow_s=30, keep=True))
         running = asyncio.create_task(service.run())
-        while service.sink.handed_over == 0:
-            await asyncio.sleep(0.01)
+
+        async def is_handed_over() -> bool:
+            return service.sink.handed_over > 0
+
+        await until(is_handed_over)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
