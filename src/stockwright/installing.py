@@ -118,6 +118,7 @@ async def change(
 async def remove(deps: Deps, row: AutomationRow, *, by: Actor = COMMAND_LINE) -> None:
     """Delete an automation with its pools; its runs and the journal stay."""
     async with deps.database.connection() as conn, conn.transaction():
+        await automations.lock(conn, row.shop_id, row.automation_id)
         await _audit(deps, conn, by, "automation.remove", row, {"kind": row.kind})
         await automations.remove(conn, row.shop_id, row.automation_id)
 
