@@ -81,7 +81,9 @@ async def series(
         return await cursor.fetchall()
 
 
-async def shops_now(conn: AsyncConnection, *, now: datetime, shop_id: ShopId | None = None) -> list[ShopNow]:
+async def shops_now(
+    conn: AsyncConnection, *, now: datetime, shop_id: ShopId | None = None, limit: int = 200
+) -> list[ShopNow]:
     """How each shop, by domain, or one, stands."""
     async with conn.cursor(row_factory=class_row(ShopNow)) as cursor:
         await cursor.execute(SQL.shops_now, {"now": now, "shop_id": shop_id, "limit": limit})
