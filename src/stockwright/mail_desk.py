@@ -77,13 +77,16 @@ async def change_settings(
 ) -> MailSettingsRow:
     """Change some of a shop's mail settings (fields of MailSettingsRow) and let its queue try them.
 
-    `port` and `rate_per_minute`: 0 stands for the usual one. `password`: "" removes it, None leaves it.
+    `port` and `rate_per_minute`: 0 stands for the usual one. `password`: "" removes it, None leaves it. The `host`
+    "" goes back to the installation's server, and forgets what belonged to the shop's own.
 
     Raises:
         StockwrightError: the settings cannot be used; nothing was changed.
     """
     async with deps.database.connection() as conn, conn.transaction():
         row = await mail_settings.get(conn, shop.shop_id)
+        if changes.get("host") == "":
+            row = replace(row, port=None, username="", password=None, security="starttls")
         changed = _checked(replace(row, **_values(changes)))
         if password is not None:
             changed = replace(changed, password=deps.mailing.seal_password(password) if password else None)

@@ -378,7 +378,15 @@ def test_a_shop_may_have_a_server_of_its_own_with_a_sealed_password(database: st
         assert (mail.sender, mail.user) == ("Own@example.com", "stock")
         assert mail.message["From"].addresses[0].display_name == "Prints & Co"
         assert str(mail.message["Reply-To"]) == "desk@example.com"
-        await change_settings(service.start(), shop, {"host": "", "username": "", "port": 0})
+        await change_settings(service.start(), shop, {"host": ""})
+        async with service.connections.connection() as conn:
+            kept = await mail_settings.get(conn, shop.shop_id)
+        assert (kept.password, kept.username, kept.port, kept.from_address) == (
+            None,
+            "",
+            None,
+            "Own@example.com",
+        )
         await service.enqueue("b")
         await service.run()
         assert await service.states("b") == ["held"]

@@ -1,5 +1,6 @@
 """`stockwright mail`: settings, a test, what was sent and why not, sending again."""
 
+import sys
 from datetime import datetime
 from functools import partial
 from getpass import getpass
@@ -79,10 +80,11 @@ def settings(
 
 
 def _ask_password() -> str:
-    try:
-        return getpass("Password of the mail user: ")
-    except EOFError:
-        raise StockwrightError("No password was given. Type it, or send it on stdin.") from None
+    typed = sys.stdin.isatty()
+    password = getpass("Password of the mail user: ") if typed else sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise StockwrightError("No password was given. Type it, or send it on stdin as one line.")
+    return password
 
 
 async def _settings(
