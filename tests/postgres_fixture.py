@@ -17,7 +17,12 @@ from psycopg import sql
 
 from stockwright.postgres import EmbeddedPostgres, Server
 
-_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_OPTIONS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",  # its workers are the superuser's: a database that one visits cannot be dropped
+}
 _TEMPLATE = "migrated_template"
 
 
@@ -69,7 +74,7 @@ class DatabaseServer:
 def throwaway_server() -> Iterator[DatabaseServer]:
     """A server in a temporary HOME, gone with all its files at the end."""
     home = Path(tempfile.mkdtemp(prefix="stockwright-test-"))
-    postgres = EmbeddedPostgres(home, log=print, options=_FAST)
+    postgres = EmbeddedPostgres(home, log=print, options=_OPTIONS)
     try:
         yield DatabaseServer(postgres.start())
     finally:

@@ -28,6 +28,7 @@ def run(
                 outcome = running.run()
         except Exception:  # noqa: BLE001 - whatever goes wrong belongs into the report, with its seed
             report.failures[seed] = traceback.format_exc()
+            tell(f"  seed {seed} failed: {report.failures[seed]}")
             continue
         report.outcomes.append(outcome)
         if outcome.verdict.violations:

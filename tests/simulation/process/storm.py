@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -75,7 +75,9 @@ class Storm:
         shop, deliveries, facts = self._until_converged()
         converged_after_s = time.monotonic() - calm_since
         verdict = judging.judge(shop, facts, deliveries)
-        if judging.levels_of(self.shop.state()) != self._shop_facts().levels():
+        state = self.shop.state()
+        moved = replace(self._shop_facts(), history=self._history[: state["movements"]])
+        if judging.levels_of(state) != moved.levels():
             verdict.violations.append("the shop's levels are not the sum of its history")
         return Outcome(
             schedule=self.schedule,
