@@ -10,9 +10,8 @@ from importlib.resources import files
 from typing import Any
 
 from css_inline import CSSInliner
-from liquid import BoundTemplate, Environment
+from liquid import BoundTemplate, Environment, Markup
 from liquid.exceptions import LiquidError
-from markupsafe import Markup
 
 from stockwright.mail.kinds import Kind, Texts
 from stockwright.model import Json, JsonObject, StockwrightError
