@@ -120,7 +120,7 @@ def fill_automations(site: RunningSite, shop_id: int) -> dict[str, str]:
     options: dict[str, Json] = {"product_tags": [TAG], "unequal_at_start": "take_lowest"}
     row = install(site, shop_id, ACROSS, options=options, name="Prints share their stock")
     install(site, shop_id, WITHIN, options={"product_types": ["Print"]}, enabled=False, name=EVIL)
-    install(
+    previewed = install(
         site,
         shop_id,
         PUBLISH,
@@ -138,4 +138,10 @@ def fill_automations(site: RunningSite, shop_id: int) -> dict[str, str]:
     [(event_id,)] = site.execute(
         "select event_id from work where automation_id = %s order by event_id limit 1", row.automation_id
     )
-    return {"automation": row.automation_id, "run": run_id, "event": event_id, "failed_run": "run_1"}
+    return {
+        "automation": row.automation_id,
+        "switched_off": previewed.automation_id,
+        "run": run_id,
+        "event": event_id,
+        "failed_run": "run_1",
+    }

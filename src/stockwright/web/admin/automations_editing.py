@@ -5,7 +5,7 @@ Fields come from the options of the kind, suggestions from the shop; what may be
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pydantic import BaseModel, Field, ValidationError
@@ -21,6 +21,7 @@ from stockwright.automations.options import NameList, Options
 from stockwright.model import SCHEDULER_PREFIX, SCHEDULES, FaultyFields, Json, StockwrightError
 from stockwright.store.automations import AutomationRow
 from stockwright.store.shops import Shop
+from stockwright.web.admin import forms
 from stockwright.web.admin.automations_finding import (
     CRUMBS,
     HREF,
@@ -231,12 +232,22 @@ async def _show_form(
         row=row,
         name=name,
         listens=listens,
-        fields=fields(kind.options, entered.options.values, errors=errors, suggestions=suggestions),
+        fields=_open_to_new_tags(
+            fields(kind.options, entered.options.values, errors=errors, suggestions=suggestions)
+        ),
         whole=errors.get(WHOLE, ""),
         wrong=len([name for name in errors if name != WHOLE]),
         missing=missing,
         start=form_of(request).get("start") == "on",
     )
+
+
+def _open_to_new_tags(found: Sequence[forms.Field]) -> list[forms.Field]:
+    """Tags are typed, however few the shop has: one may be wanted that no product bears yet."""
+    return [
+        replace(one, kind="list") if one.kind == "checks" and _SUGGESTED[one.name] == _TAGS else one
+        for one in found
+    ]
 
 
 # --- suggestions --------------------------------------------------------------------------------------------

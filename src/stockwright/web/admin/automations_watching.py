@@ -18,7 +18,7 @@ from stockwright.web.admin.pages import not_found, page
 from stockwright.web.admin.routing import get
 from stockwright.web.admin.visits import deps_of
 
-SAMPLES = (HREF + "/{automation}/preview", HREF + "/{automation}/started/{event}")
+SAMPLES = (HREF + "/{switched_off}/preview", HREF + "/{automation}/started/{event}")
 _FEW, _MANY = 200, 2000  # products that a preview looks at
 
 

@@ -80,6 +80,7 @@ def _answering(
             await _keep_flashes(visit)
         except Exception as error:  # noqa: BLE001 - it becomes a page, and what we did not expect is logged
             response = _apology(request, request_id, error)
+        await visit_of(request).form.close()  # files that were sent
         return _finished(request, response)
 
     return endpoint
