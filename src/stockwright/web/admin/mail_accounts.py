@@ -54,7 +54,7 @@ class AccountForm(BaseModel):
         description="starttls and tls protect the connection. none is for a server on this machine.",
     )  # fmt: skip
     port: Usual = Field(
-        default=0, title="Port", description="0 for the usual one: 587 with starttls, 465 with tls, 25 with none.",
+        default=0, title="Port", description="Empty for the usual one: 587 with starttls, 465 with tls, 25 with none.",
         ge=0, le=65535,
     )  # fmt: skip
     username: str = Field(default="", title="User", description="Empty: nobody signs in.", max_length=320)
@@ -78,7 +78,7 @@ class AccountForm(BaseModel):
     rate_per_minute: Usual = Field(
         default=0,
         title="Messages per minute at most",
-        description="0 for the usual rate, 600.",
+        description="Empty for the usual rate, 600.",
         ge=0,
         le=100_000,
     )
@@ -158,8 +158,8 @@ def _values(row: MailSettingsRow) -> dict[str, Json]:
     return {
         **stored,
         "service": "own" if row.host else "installation",
-        "port": row.port or 0,
-        "rate_per_minute": row.rate_per_minute or 0,
+        "port": row.port,
+        "rate_per_minute": row.rate_per_minute,
     }
 
 
