@@ -1,0 +1,221 @@
+"""The mail pages without a browser: filters, CSV, frames that can do nothing, write-only passwords, the audit log."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+
+from tests.browser.mails import fill_mail, put_in_state
+from tests.browser.site import RunningSite, running_site
+from tests.journey.test_admin_security import Visitor
+
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+ACCOUNT = {
+    "service": "own", "host": "smtp.prints.example.com", "security": "starttls", "port": "", "username": "stock",
+    "password": "swordfish", "verify": "on", "from_address": "stock@prints.example.com", "rate_per_minute": "30",
+}  # fmt: skip
+
+
+@pytest.fixture
+def site(database: str) -> Iterator[RunningSite]:
+    with running_site(database) as running:
+        running.add_user()
+        yield running
+
+
+@pytest.fixture
+def ann(site: RunningSite) -> Visitor:
+    visitor = Visitor(site)
+    assert visitor.sign_in().status_code == 303
+    return visitor
+
+
+@pytest.fixture
+def shop_id(site: RunningSite) -> int:
+    return site.add_shop()
+
+
+def save(ann: Visitor, shop_id: int, **changes: str) -> httpx2.Response:
+    values = {name: value for name, value in {**ACCOUNT, **changes}.items() if value != "off"}
+    return ann.form(f"/mail/settings/{shop_id}", **values)
+
+
+def actions(site: RunningSite) -> list[str]:
+    return [
+        row[0]
+        for row in site.execute(
+            "select action from audit_log where action !~ '^(user|shop)' order by entry_id"
+        )
+    ]
+
+
+# --- messages ---------------------------------------------------------------------------------------------
+
+
+def test_every_message_is_listed_once_over_the_pages(site: RunningSite, ann: Visitor, shop_id: int) -> None:
+    fill_mail(site, shop_id)
+    path, seen = "/mail/messages", []
+    while path:
+        text = ann.client.get(path).text
+        seen += re.findall(r'<th scope="row"><a href="/mail/messages/(msg_\w+)"', text)
+        older = re.search(r'href="([^"]+)" rel="next"', text)
+        path = older[1].replace("&amp;", "&") if older else ""
+    assert len(seen) == len(set(seen)) == 60
+    assert seen == sorted(seen, reverse=True)
+
+
+def test_the_list_is_a_csv_file_with_the_filters_of_the_page(
+    site: RunningSite, ann: Visitor, shop_id: int
+) -> None:
+    fill_mail(site, shop_id)
+    text = ann.client.get("/mail/messages?state=failed&format=csv").text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 10
+    assert {(row["state"], row["to"]) for row in rows} == {
+        ("failed", "warehouse-and-front-desk@prints.example.com")
+    }
+
+
+def test_the_html_of_a_mail_answers_under_a_policy_that_lets_nothing_run_or_load(
+    site: RunningSite, ann: Visitor, shop_id: int
+) -> None:
+    message = fill_mail(site, shop_id)["message"]
+    answer = ann.client.get(f"/mail/messages/{message}/html")
+    policy = answer.headers["content-security-policy"]
+    assert {"default-src 'none'", "frame-ancestors 'self'", "form-action 'none'", "sandbox"} <= set(
+        policy.split("; ")
+    )
+    assert "script-src" not in policy
+    assert "allow-" not in policy
+    around = ann.client.get(f"/mail/messages/{message}")
+    assert "frame-src 'self'" in around.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in around.headers["content-security-policy"]
+    assert re.search(r"<iframe sandbox src=", around.text)
+    assert "frame-src" not in ann.client.get("/mail/messages").headers["content-security-policy"]
+
+
+def test_the_html_of_a_mail_is_for_signed_in_people_only(
+    site: RunningSite, ann: Visitor, shop_id: int
+) -> None:
+    message = fill_mail(site, shop_id)["message"]
+    assert Visitor(site).client.get(f"/mail/messages/{message}/html").status_code == 303
+
+
+def test_a_message_that_was_sent_is_not_sent_again_and_nothing_is_written_down(
+    site: RunningSite, ann: Visitor, shop_id: int
+) -> None:
+    message = fill_mail(site, shop_id)["failed_message"]
+    token = ann.token(f"/mail/messages/{message}/retry")
+    put_in_state(site, message, "sending")
+    answer = ann.client.post(f"/mail/messages/{message}/retry", data={"_csrf": token})
+    assert answer.status_code == 400
+    assert "is being sent" in answer.text
+    assert actions(site) == []
+
+
+# --- templates --------------------------------------------------------------------------------------------
+
+
+def test_a_draft_is_previewed_escaped_and_without_being_stored(
+    site: RunningSite, ann: Visitor, shop_id: int
+) -> None:
+    here = f"/mail/templates/{shop_id}/staff_back_in_stock"
+    form = {"_csrf": ann.token(here), "subject": EVIL, "text": EVIL, "html": '"><script>alert(2)</script>'}
+    answer = ann.client.post(f"{here}/preview", data=form)
+    assert answer.status_code == 200
+    assert "<script" not in answer.text  # the draft stands escaped in the attribute of a frame
+    assert "sandbox" in answer.headers["content-security-policy"].split("; ")
+    assert site.execute("select count(*) from mail_templates") == [(0,)]
+
+
+def test_lines_count_as_people_see_them_whatever_line_breaks_the_browser_sends(
+    site: RunningSite, ann: Visitor, shop_id: int
+) -> None:
+    here = f"/mail/templates/{shop_id}/staff_back_in_stock"
+    answer = ann.form(here, subject="Hello", text="one\r\ntwo {{ nobody }}", html="<p>Hello</p>")
+    assert answer.status_code == 422
+    assert "Line 2, column 8" in answer.text
+
+
+def test_saving_and_restoring_a_template_is_written_down(
+    site: RunningSite, ann: Visitor, shop_id: int
+) -> None:
+    here = f"/mail/templates/{shop_id}/staff_back_in_stock"
+    assert ann.form(here, subject="Hello", text="Text", html="<p>HTML</p>").status_code == 303
+    assert site.execute("select subject, text, html from mail_templates") == [
+        ("Hello", "Text", "<p>HTML</p>")
+    ]
+    assert ann.form(f"{here}/restore").status_code == 303
+    assert site.execute("select count(*) from mail_templates") == [(0,)]
+    assert actions(site) == ["template.change", "template.restore"]
+
+
+def test_a_test_to_what_is_no_address_is_told_at_its_field(
+    site: RunningSite, ann: Visitor, shop_id: int
+) -> None:
+    here = f"/mail/templates/{shop_id}/error_report"
+    form = {"_csrf": ann.token(here), "to": "a@prints.example.com\nBcc: b@prints.example.com"}
+    answer = ann.client.post(f"{here}/test", data=form)
+    assert answer.status_code == 422
+    assert "control character" in answer.text
+    assert site.execute("select count(*) from messages") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "path", ["/mail/templates/1/no_such", "/mail/templates/77/error_report", "/mail/messages/no_such"]
+)
+def test_what_is_not_there_is_a_page_that_says_so(ann: Visitor, shop_id: int, path: str) -> None:
+    assert ann.client.get(path).status_code == 404
+
+
+# --- settings ---------------------------------------------------------------------------------------------
+
+
+def test_the_password_is_sealed_never_shown_and_kept_when_its_field_is_empty(
+    site: RunningSite, ann: Visitor, shop_id: int
+) -> None:
+    assert save(ann, shop_id).status_code == 303
+    sealed = site.execute("select password from mail_settings")[0][0]
+    assert b"swordfish" not in sealed
+    assert "swordfish" not in ann.client.get(f"/mail/settings/{shop_id}").text
+    save(ann, shop_id, password="", from_name="Prints")
+    assert site.execute("select password, from_name, rate_per_minute, port from mail_settings") == [
+        (sealed, "Prints", 30, None)
+    ]
+    save(ann, shop_id, password="", remove_password="on")
+    assert site.execute("select password from mail_settings") == [(None,)]
+    assert actions(site) == ["mail.settings"] * 3
+
+
+def test_going_back_to_the_installations_service_forgets_the_server_and_its_password(
+    site: RunningSite, ann: Visitor, shop_id: int
+) -> None:
+    save(ann, shop_id)
+    assert save(ann, shop_id, service="installation", password="").status_code == 303
+    assert site.execute("select host, username, port, password, from_address from mail_settings") == [
+        ("", "", None, None, "stock@prints.example.com")
+    ]
+
+
+def test_mail_that_would_travel_readable_is_refused_unless_it_is_allowed(
+    site: RunningSite, ann: Visitor, shop_id: int
+) -> None:
+    answer = save(ann, shop_id, security="none")
+    assert answer.status_code == 422
+    assert "readable for everybody" in answer.text
+    assert "swordfish" not in answer.text
+    assert site.execute("select count(*) from mail_settings") == [(0,)]
+    assert save(ann, shop_id, security="none", allow_plain="on").status_code == 303
+
+
+def test_a_test_without_any_server_says_what_is_missing(
+    site: RunningSite, ann: Visitor, shop_id: int
+) -> None:
+    here = f"/mail/settings/{shop_id}"
+    form = {"_csrf": ann.token(here), "to": "ann@prints.example.com"}
+    answer = ann.client.post(f"{here}/test", data=form)
+    assert answer.status_code == 422
+    assert "No mail server is set" in answer.text
