@@ -19,10 +19,11 @@ SAMPLES = (HREF,)
 # The noun of an action, and what people call it. Who adds actions of a new noun adds it here.
 ABOUT = {
     "automation": "Automations",
-    "mail": "Mail",
-    "pool": "Stocks",
+    "mail": "Mail settings",
+    "message": "Mails",
     "run": "Runs",
     "shop": "Shops",
+    "stock": "Stocks",
     "template": "Templates",
     "token": "API tokens",
     "user": "Users",
@@ -49,6 +50,16 @@ ACTIONS = {
     "automation.remove": "removed the automation",
     "run.repeat": "tried again the run on",
     "run.cancel": "cancelled the run on",
+    "stock.resolve": "ended the freeze of",
+    "stock.review": "reviewed assumed outcomes of",
+    "message.retry": "sent again the mail",
+    "message.cancel": "cancelled the mail",
+    "template.change": "changed the mail template",
+    "template.restore": "restored the mail template",
+    "template.test": "sent a test of the mail template",
+    "mail.settings": "changed the mail settings of",
+    "mail.test": "sent a test mail for",
+    "mail.resume": "let the mail go on of",
 }
 _COLUMNS = ("at", "user", "action", "target", "detail")
 
