@@ -60,8 +60,8 @@ def _sheet(body: str, *, status: int = 200) -> Response:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Preview</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         "<style>:root{color-scheme:light dark}body{margin:0;padding:12px;font:15px/1.5 system-ui,sans-serif}"
-        "div{display:flex;flex-wrap:wrap;gap:12px}figure{margin:0;max-width:100%}figcaption{padding:4px 0}"
-        "iframe{max-width:100%;border:1px solid #8b988f;border-radius:6px;background:#fff}"
+        "div{display:flex;flex-wrap:wrap;gap:12px}figure{margin:0;max-width:100%;overflow-x:auto}figcaption{padding:4px 0}"
+        "iframe{border:1px solid #8b988f;border-radius:6px;background:#fff}"
         "h2{font-size:16px}pre{white-space:pre-wrap;overflow-wrap:anywhere}p,li{overflow-wrap:anywhere}</style>"
         f"</head><body>{body}</body></html>"
     )
