@@ -30,7 +30,9 @@ def fill(site: RunningSite) -> dict[str, str]:
     _troubles(site, shop_id)
     return {
         "shop": str(shop_id),
-        **fill_automations(site, shop_id),  # first: its worker would let go of stocks that the shop does not have
+        **fill_automations(
+            site, shop_id
+        ),  # first: its worker would let go of stocks that the shop does not have
         **fill_stock(site, shop_id),
         **fill_mail(site, shop_id),
     }
