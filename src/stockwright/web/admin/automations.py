@@ -28,7 +28,7 @@ from stockwright.web.admin.automations_finding import (
     shop_with,
     subscribe,
 )
-from stockwright.web.admin.automations_wording import options_told, topic_told
+from stockwright.web.admin.automations_wording import about_told, options_told, topic_told
 from stockwright.web.admin.pages import confirm, go, page
 from stockwright.web.admin.routing import get, post
 from stockwright.web.admin.site import Section
@@ -110,6 +110,7 @@ async def show(request: Request) -> Response:
         topics=[(topic, topic_told(topic)) for topic in row.topics],
         waiting=waiting,
         runs=recent.runs,
+        about_told=about_told,
     )
 
 

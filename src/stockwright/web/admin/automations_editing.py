@@ -372,6 +372,8 @@ async def import_one(request: Request) -> Response:
         return await _show_import(request, text=text, errors={"text": "Choose a file, or paste its text."})
     try:
         data = ExportedAutomation.model_validate_json(text)
+        if _holds_zero(data.model_dump()):
+            raise StockwrightError("The file holds a character that no text can have (zero).")
         row = await installing.import_one(
             deps_of(request), shop.shop_id, data.model_dump(mode="json"), by=actor_of(request)
         )
@@ -381,6 +383,15 @@ async def import_one(request: Request) -> Response:
         return await _show_import(request, text=text, errors={"text": str(error)})
     flash(request, f"{row.name} is installed. It is off: look at the preview, then switch it on.")
     return go(href_of(row))
+
+
+def _holds_zero(value: Json) -> bool:
+    """Whether a text in it holds the one character that the database does not take."""
+    if isinstance(value, dict):
+        return any(_holds_zero(part) for pair in value.items() for part in pair)
+    if isinstance(value, list):
+        return any(map(_holds_zero, value))
+    return isinstance(value, str) and "\x00" in value
 
 
 async def _given(form: FormData) -> str:

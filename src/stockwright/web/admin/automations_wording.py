@@ -1,7 +1,7 @@
 """Options and topics of automations in words. Pure."""
 
 from stockwright.automations import KINDS
-from stockwright.model import INVENTORY_UPDATE, SCHEDULER_PREFIX, USER_TRIGGER, Json
+from stockwright.model import INVENTORY_UPDATE, SCHEDULER_PREFIX, USER_TRIGGER, WHOLE_SHOP, Json
 from stockwright.store.automations import AutomationRow
 from stockwright.web.admin.forms import fields
 
@@ -31,6 +31,13 @@ def _schedule_told(topic: str) -> str:
     if name.endswith("min"):
         return f"every {name.removesuffix('min')} minutes"
     return _SCHEDULES.get(name, f"every {name.capitalize()}")
+
+
+def about_told(title: str, subject: str) -> str:
+    """What a run is about: a title, else such as "Product 632910392"."""
+    if title or subject == WHOLE_SHOP:
+        return title or "The whole shop"
+    return " ".join(subject.split("/")[-2:]) if subject.startswith("gid://") else subject
 
 
 def options_told(row: AutomationRow) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from stockwright import steering
 from stockwright.explaining import tell
 from stockwright.gathering import load_story
-from stockwright.model import WHOLE_SHOP, StockwrightError
+from stockwright.model import StockwrightError
 from stockwright.schedules import time_zone
 from stockwright.store import api_reads, automations, runs, shops
 from stockwright.store.api_reads import SEARCH_WINDOW, RunLine, RunsFound
@@ -24,6 +24,7 @@ from stockwright.store.automations import AutomationRow
 from stockwright.store.runs import RunRow
 from stockwright.store.shops import Shop
 from stockwright.web.admin.automations_finding import kind_title
+from stockwright.web.admin.automations_wording import about_told
 from stockwright.web.admin.pages import Crumb, confirm, go, not_found, page
 from stockwright.web.admin.routing import get, post
 from stockwright.web.admin.site import Section
@@ -76,7 +77,6 @@ async def show_all(request: Request) -> Response:
         rows = [_csv_row(line) for line in await _many(request, wanted)]
         return csv_response("runs", rows, header=_COLUMNS)
     found = await _find(request, wanted, before=wanted.before, limit=PAGE_ROWS)
-    zones = {shop.domain: shop.timezone for shop in all_shops}
     return page(
         request,
         "runs/list.html",
@@ -86,10 +86,10 @@ async def show_all(request: Request) -> Response:
         names={row.automation_id: row.name for row in installed},
         states=_STATES,
         wanted=wanted,
-        zones=zones,
+        by_domain={shop.domain: shop for shop in all_shops},
         runs=_listing(request, found),
         kind_title=kind_title,
-        whole_shop=WHOLE_SHOP,
+        about_told=about_told,
         window=SEARCH_WINDOW,
     )
 
@@ -190,7 +190,7 @@ def _href(run: RunRow) -> str:
 
 
 def _about(run: RunRow) -> str:
-    return run.title or ("The whole shop" if run.subject == WHOLE_SHOP else run.subject)
+    return about_told(run.title, run.subject)
 
 
 async def show(request: Request) -> Response:
