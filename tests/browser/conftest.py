@@ -13,9 +13,9 @@ AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The session's browser."""
+    """The module's browser. Not the session's: while Playwright runs, no other test can start an event loop."""
     with started_chromium() as browser:
         yield browser
 

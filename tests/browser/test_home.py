@@ -16,6 +16,7 @@ pytestmark = pytest.mark.browser
 def site(database: str):
     with running_site(database) as running:
         fill(running)
+        running.execute("update pools set status = 'frozen' where pool_id = (select min(pool_id) from pools)")
         yield running
 
 
