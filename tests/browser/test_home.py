@@ -38,7 +38,7 @@ def test_troubles_are_told_worst_first_with_numbers_that_agree(signed_in: Page, 
         "Failed runs, 24 h 3",
         f"Shared stocks {count(site, 'count(*)'):,}",
         f"Frozen {frozen}",
-        f"Assumed outcomes {assumed}",
+        f"Assumed {assumed}",
     ]
 
 

@@ -1,11 +1,16 @@
 """The base that pages stand on: forms, tables, flashes, problem pages, statistics, and what the command line adds."""
 
 import asyncio
+import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
+import httpx2
 import pytest
 from pydantic import BaseModel, Field
 from starlette.datastructures import FormData
@@ -19,8 +24,9 @@ from stockwright.web.admin.forms import fields, form_values, read_model
 from stockwright.web.admin.home import SPANS, chart, starts, troubles
 from stockwright.web.admin.rendering import share, span
 from stockwright.web.admin.tables import csv_response
-from tests.browser.site import RunningSite, running_site
+from tests.browser.site import PASSWORD, RunningSite, running_site
 from tests.journey.test_admin_security import Visitor
+from tests.real_processes import Service, running_service, temporary_home
 from tests.store.rows import add_shop, open_pool
 
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
@@ -328,3 +334,60 @@ def test_sessions_beyond_a_limit_are_deleted(database: str) -> None:
             assert [one.session_id for one in await sessions.list_of(conn, "u", limits)] == ["s0"]
 
     asyncio.run(story())
+
+
+# --- from the command line ----------------------------------------------------------------------------------
+
+
+def command(service: Service, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "stockwright", *arguments],
+        env={**service.environ, **environ},
+        cwd=service.home,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_users_and_tokens_are_made_and_revoked_from_the_command_line(database: str) -> None:
+    with temporary_home() as home:
+        service = Service(home=home, settings={"DATABASE_URL": database})
+        weak = command(service, "user", "add", "ann", "--password-env", "PW", PW="ann ann ann ann")
+        assert weak.returncode == 1
+        assert "Do not use the name" in weak.stderr
+        added = command(service, "user", "add", "ann", "--password-env", "PW", PW=PASSWORD)
+        assert added.returncode == 0, added.stderr
+        assert "Sign in at http" in added.stdout
+        twice = command(service, "user", "add", "ANN", "--password-env", "PW", PW=PASSWORD)
+        assert (twice.returncode, "already" in twice.stderr) == (1, True)
+        changed = command(service, "user", "password", "ann", "--password-env", "PW", PW=PASSWORD + "!")
+        assert "new password" in changed.stdout
+        assert [row["name"] for row in json.loads(command(service, "user", "list", "--json").stdout)] == [
+            "ann"
+        ]
+
+        token = command(service, "token", "create", "till", "--write").stdout.strip()
+        assert token.startswith("stockwright_")
+        (row,) = json.loads(command(service, "token", "list", "--json").stdout)
+        assert (row["name"], row["scope"], row["created_by"]) == ("till", "write", "command line")
+        assert command(service, "token", "revoke", row["id"]).returncode == 0
+        assert command(service, "token", "revoke", row["id"]).returncode == 1
+
+
+def test_the_first_start_prints_a_link_that_makes_the_first_user_and_the_next_one_does_not() -> None:
+    with running_service() as service:
+        printed = re.search(r"http://[\d.:]+(/setup/[\w-]+)", service.log.read_text())
+        assert printed is not None
+        with httpx2.Client(base_url=service.url, trust_env=False) as client:
+            token = re.search(r'name="_csrf" value="(\w+)"', client.get(printed[1]).text)
+            assert token is not None
+            form = {"_csrf": token[1], "name": "ann", "password": PASSWORD, "again": PASSWORD}
+            assert client.post(printed[1], data=form).status_code == 303
+            assert "Connect your first shop" in client.get("/").text
+            assert client.get(printed[1]).status_code == 404
+        service.stop()
+        service.start()
+        assert service.log.read_text().count("/setup/") == 1
