@@ -7,18 +7,36 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import structlog
 
 from stockwright.model import Key
 from stockwright.store import keys, wake
-from stockwright.store.database import Connection, Pool
+from stockwright.store.database import Connection, Pool, Unreachable
 
 LOG = structlog.get_logger(__name__)
 
 FIRST_DELAY_S = 10.0
 LONGEST_DELAY_S = 900.0
 _TEXT_LIMIT = 2000
+
+
+class DelayS(Protocol):
+    """How long to wait after the nth failure in a row, in seconds; `spread` is 0..1."""
+
+    def __call__(self, failures: int, *, spread: float) -> float: ...
+
+
+def crash_delay_s(failures: int, *, spread: float) -> float:
+    """The pause after the nth run in a row that died with its worker or its database: 0, 1, 2, 4 s ... 15 min.
+
+    Short at first, because it is seldom the key's fault, and a correction whose answer was lost must be looked
+    at within `settle_window_s`.
+    """
+    if failures < 2:
+        return 0.0
+    return min(2.0 ** min(failures - 2, 20), LONGEST_DELAY_S) * (0.75 + spread / 2)
 
 
 def retry_delay_s(failures: int, *, spread: float) -> float:
@@ -37,12 +55,13 @@ class Failures:
 
     async def record(self, key: Key, error: BaseException) -> None:
         """After a run that raised: try again after a pause."""
+        delay_s = crash_delay_s if isinstance(error, Unreachable) else retry_delay_s
         async with self.pool.connection() as conn:
-            await self._count(conn, key, _text(error), first_pause_s=FIRST_DELAY_S)
+            await self._count(conn, key, _text(error), delay_s)
 
     async def record_crash(self, conn: Connection, key: Key) -> None:
         """After a worker died with the run: try again at once, then after pauses; in the caller's transaction."""
-        await self._count(conn, key, "The worker ended in the middle of this run.", first_pause_s=0.0)
+        await self._count(conn, key, "The worker ended in the middle of this run.", crash_delay_s)
 
     async def forget(self, key: Key, *, started_at: datetime) -> None:
         """After a run that went well."""
@@ -50,12 +69,12 @@ class Failures:
             if await keys.clear(conn, key, started_at=started_at):
                 await wake.wake_next(conn, key)
 
-    async def _count(self, conn: Connection, key: Key, error: str, *, first_pause_s: float) -> None:
+    async def _count(self, conn: Connection, key: Key, error: str, delay_s: DelayS) -> None:
         failures = (await keys.state(conn, key)).failures + 1
         if failures >= self.limit:
             await self._give_up(conn, key, failures, error)
             return
-        pause_s = retry_delay_s(failures, spread=self.spread()) if failures > 1 or first_pause_s else 0.0
+        pause_s = delay_s(failures, spread=self.spread())
         next_at = self.now() + timedelta(seconds=pause_s)
         await keys.record_failure(conn, key, error=error, next_at=next_at)
         await wake.wake(conn, [(key, next_at if pause_s else None)])

@@ -1,11 +1,16 @@
 """What one seed does to the real processes: orders, refunds and kills, in order. Pure."""
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from tests.real_processes import Part
 
 PRODUCTS, VARIANTS = 60, 4
+SPREAD_FROM, SPREAD_PRODUCTS = 1000, 500
+"""Seeds from here on spread their orders: no product sells again before all others have sold, as in a shop whose
+products sell once in a while. Levels then prove what became of every lost answer, and nothing may freeze."""
 LOCATIONS = ("Toronto", "Montreal")
 STOCK = 100_000  # of each pool at the start: nothing sells out, so every order is taken
 KILLED_ALONE = (
@@ -56,6 +61,8 @@ class Schedule:
 
     seed: int
     order_evidence: bool  # whether the app may read orders
+    products: int
+    may_freeze: bool
     rounds: tuple[Round, ...]
     calm: tuple[Order, ...]  # sold after the last kill
 
@@ -68,23 +75,31 @@ class Schedule:
 def schedule_of(seed: int, *, kills: int, sales: int) -> Schedule:
     """The schedule of a seed: even seeds with order evidence, odd ones without."""
     rng = random.Random(f"processes {seed}")
+    spread = seed >= SPREAD_FROM
+    orders = _spread_orders(rng) if spread else _orders(rng)
     shares = _shares(sales, kills + 1)
     deaths: dict[Part, int] = {}
-    rounds = tuple(_round(rng, count, deaths) for count in shares[:-1])
-    calm = tuple(_order(rng) for _ in range(shares[-1]))
-    return Schedule(seed=seed, order_evidence=seed % 2 == 0, rounds=rounds, calm=calm)
+    rounds = tuple(_round(rng, count, deaths, orders) for count in shares[:-1])
+    return Schedule(
+        seed=seed,
+        order_evidence=seed % 2 == 0,
+        products=SPREAD_PRODUCTS if spread else PRODUCTS,
+        may_freeze=not spread,
+        rounds=rounds,
+        calm=tuple(islice(orders, shares[-1])),
+    )
 
 
 def _shares(total: int, parts: int) -> list[int]:
     return [total * (n + 1) // parts - total * n // parts for n in range(parts)]
 
 
-def _round(rng: random.Random, orders: int, deaths: dict[Part, int]) -> Round:
+def _round(rng: random.Random, count: int, deaths: dict[Part, int], orders: Iterator[Order]) -> Round:
     bursts = []
-    while orders > 0:
-        size = min(orders, rng.randint(*_BURST))
-        bursts.append(tuple(_order(rng) for _ in range(size)))
-        orders -= size
+    while count > 0:
+        size = min(count, rng.randint(*_BURST))
+        bursts.append(tuple(islice(orders, size)))
+        count -= size
     return Round(
         bursts=tuple(bursts),
         pause_s=rng.uniform(0.0, 0.4),
@@ -99,6 +114,22 @@ def _victim(rng: random.Random, deaths: dict[Part, int]) -> Part:
         return Part.SERVICE
     deaths[part] = deaths.get(part, 0) + 1
     return part
+
+
+def _orders(rng: random.Random) -> Iterator[Order]:
+    while True:
+        yield _order(rng)
+
+
+def _spread_orders(rng: random.Random) -> Iterator[Order]:
+    """Each order is of one product, a third of them of several variants; the products take turns."""
+    while True:
+        for product in rng.sample(range(SPREAD_PRODUCTS), SPREAD_PRODUCTS):
+            variants = rng.sample(range(VARIANTS), rng.choice((1, 1, 2)))
+            lines = tuple(
+                Line(product=product, variant=one, quantity=rng.choice((1, 1, 2))) for one in variants
+            )
+            yield Order(lines=lines, location=rng.randrange(len(LOCATIONS)), refunded=None)
 
 
 def _order(rng: random.Random) -> Order:

@@ -20,7 +20,7 @@ from tests.real_processes import (
 )
 from tests.simulation.process import judging
 from tests.simulation.process.judging import OURS, ServiceFacts, ShopFacts, Verdict
-from tests.simulation.process.schedule import LOCATIONS, PRODUCTS, STOCK, VARIANTS, Order, Round, Schedule
+from tests.simulation.process.schedule import LOCATIONS, STOCK, VARIANTS, Order, Round, Schedule
 
 Json = dict[str, Any]
 
@@ -79,6 +79,8 @@ class Storm:
         moved = replace(self._shop_facts(), history=self._history[: state["movements"]])
         if judging.levels_of(state) != moved.levels():
             verdict.violations.append("the shop's levels are not the sum of its history")
+        if verdict.counts["frozen"] and not self.schedule.may_freeze:
+            verdict.violations.append(f"{verdict.counts['frozen']} stocks froze although orders were spread")
         return Outcome(
             schedule=self.schedule,
             verdict=verdict,
@@ -188,18 +190,18 @@ def storm(schedule: Schedule) -> Iterator[Storm]:
             arguments.append("--without-orders")
         module = "tests.simulation.process.shop"
         with (
-            running_shop(_catalogue(), module=module, arguments=arguments) as shop,
+            running_shop(_catalogue(schedule.products), module=module, arguments=arguments) as shop,
             running_service(SETTINGS) as service,
         ):
             service.add_shop(shop)
             service.add_automation(_KIND, shop, **_OPTIONS)
-            service.until_adopted(PRODUCTS * len(LOCATIONS))
+            service.until_adopted(schedule.products * len(LOCATIONS))
             yield Storm(schedule=schedule, shop=shop, service=service, webhook_log=log, initial=shop.state())
 
 
-def _catalogue() -> Json:
+def _catalogue(count: int) -> Json:
     variants = [{"title": f"Listing {number}"} for number in range(VARIANTS)]
     products = [
-        {"title": f"Print {number}", "variants": variants, "levels": STOCK} for number in range(PRODUCTS)
+        {"title": f"Print {number}", "variants": variants, "levels": STOCK} for number in range(count)
     ]
     return {"locations": [{"name": name} for name in LOCATIONS], "products": products}
