@@ -12,7 +12,7 @@ import pytest
 from tests.real_processes import children_of, clean_environment, free_port, temporary_home, wait_until
 
 LIMIT_S = 180.0
-STEPS = 9
+STEPS = 10
 
 
 def arguments(*more: str) -> list[str]:

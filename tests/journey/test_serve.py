@@ -85,8 +85,14 @@ def test_children_end_with_a_killed_supervisor_and_the_next_start_goes_on(servic
     assert answers(f"{service.url}/readyz")
 
 
+def _ready_lines(service: Service) -> list[str]:
+    return [line for line in service.log.read_text().splitlines() if line.startswith("Stockwright ")]
+
+
 def test_one_line_says_that_the_service_is_ready(service) -> None:
-    lines = [line for line in service.log.read_text().splitlines() if line.startswith("Stockwright ")]
+    lines = wait_until(
+        lambda: _ready_lines(service), limit_s=LIMIT_S, what="the service says that it is ready"
+    )
     assert len(lines) == 1
     assert service.url in lines[0]
     assert str(service.home) in lines[0]

@@ -13,9 +13,9 @@ from stockwright.shopify.calls import Caller
 from stockwright.shopify.catalogue import MAX_LIST_PAGES
 from stockwright.shopify.errors import ErrorCode, ShopifyError
 from stockwright.shopify.operations import repeated
-from stockwright.shopify.sizes import MAX_PAGE
 from stockwright.shopify.wire import Node, listed, next_cursor
 
+CHANNELS_PER_PAGE = 50  # each costs up to 8 points where a shop counts linearly
 MAX_PLACEMENTS = 50  # products of one request: half of the points that one request may cost
 
 
@@ -52,18 +52,20 @@ async def list_channels(caller: Caller) -> tuple[Channel, ...]:
     """Every publication of an app.
 
     Raises:
-        ShopifyError: LIMIT above 25,000.
+        ShopifyError: LIMIT above 5,000.
     """
     found: list[Channel] = []
     after: str | None = None
     for _ in range(MAX_LIST_PAGES):
-        data = await caller.read("publications", {"size": MAX_PAGE, "after": after}, priority=Priority.EVENT)
+        data = await caller.read(
+            "publications", {"size": CHANNELS_PER_PAGE, "after": after}, priority=Priority.EVENT
+        )
         found += listed(data.child("publications"), _channel)
         if (after := next_cursor(data.child("publications"))) is None:
             return tuple(found)
     raise ShopifyError(
         ErrorCode.LIMIT,
-        f"The shop has more than {MAX_LIST_PAGES * MAX_PAGE} sales channels; the list was not used.",
+        f"The shop has more than {MAX_LIST_PAGES * CHANNELS_PER_PAGE} sales channels; the list was not used.",
         permanent=True,
     )
 
