@@ -20,7 +20,10 @@ class Row:
 
 ROWS = (
     Row(modules=frozenset({"model", "settings", "encryption", "schedules", "log"})),
-    Row(modules=frozenset({"ledger", "automations", "store", "shopify", "mail", "postgres"}), apart=True),
+    Row(
+        modules=frozenset({"ledger", "automations", "store", "shopify", "mail", "notify", "postgres"}),
+        apart=True,
+    ),
     Row(modules=frozenset({"access", "mailing"})),
     Row(modules=frozenset({"deps", "bookkeeping", "remembering", "situations", "evidence"})),
     Row(
@@ -67,8 +70,8 @@ ROWS = (
 )
 HEIGHTS = {module: height for height, row in enumerate(ROWS) for module in row.modules}
 
-# Written exceptions: the kinds of automation that share stock are made of the ledger's protocol.
-ALLOWED = frozenset({("automations", "ledger")})
+# Written exceptions: kinds of automation are made of the pure protocol of shared stock and of restock alerts.
+ALLOWED = frozenset({("automations", "ledger"), ("automations", "notify")})
 # Must not reach further than its work: the inbox stores and checks signatures, nothing else of ours.
 NARROW = {"inbox": frozenset({"model", "store", "shopify"})}
 
