@@ -73,7 +73,7 @@ create table subscribers (
     shop_id         bigint not null references shops on delete cascade,
     subscriber_id text not null,
     email           text not null,                    -- normalised; '' = erased
-    address_hash    bytea not null,                   -- keyed hash of the address: survives erasure
+    address_hash    bytea not null,                   -- keyed hash of the address; random once it is erased
     product_id      text not null,
     variant_id      text not null,
     product_title   text not null default '',
@@ -84,6 +84,12 @@ create table subscribers (
                                      'unsubscribed', 'cancelled', 'expired', 'suppressed')),
     reason          text not null default '',         -- why it is in that state, or why it still waits
     delivered       text not null default '' check (delivered in ('', 'sent', 'failed')), -- the last of the three words
+    status          text not null generated always as (  -- the word that merchants see; as notify.states.shown
+                        case when state in ('sent', 'unknown') then 'Sent'
+                             when state in ('failed', 'bounced') then 'Failed'
+                             when state in ('unconfirmed', 'pending', 'queued') or delivered = '' then 'Pending'
+                             when delivered = 'sent' then 'Sent'
+                             else 'Failed' end) stored,
     locale          text not null default 'en',
     first_name      text not null default '',
     customer_id     text not null default '',         -- gid; '' = guest
@@ -108,11 +114,16 @@ create unique index subscribers_waiting on subscribers (shop_id, address_hash, v
     where state in ('unconfirmed', 'pending', 'queued');
 create index subscribers_in_line on subscribers (shop_id, variant_id, created_at, subscriber_id)
     where state = 'pending';
-create index subscribers_of_product on subscribers (shop_id, product_id)
-    where state in ('unconfirmed', 'pending', 'queued');
+create index subscribers_of_product on subscribers (shop_id, product_id, variant_id)
+    include (state, created_at, quantity) where state in ('unconfirmed', 'pending', 'queued');
 create index subscribers_of_address on subscribers (shop_id, address_hash);
 create index subscribers_recent on subscribers (shop_id, subscriber_id desc);
 create index subscribers_by_state on subscribers (shop_id, state, subscriber_id desc);
+create index subscribers_by_status on subscribers (shop_id, status, subscriber_id desc);
+create index subscribers_by_variant on subscribers (shop_id, variant_id, subscriber_id desc);
+create index subscribers_by_product on subscribers (shop_id, product_id, subscriber_id desc);
+create index subscribers_by_offer on subscribers (shop_id, offer_id, subscriber_id desc) where offer_id <> '';
+create index subscribers_of_customer on subscribers (shop_id, customer_id) where customer_id <> '';
 create index subscribers_by_email on subscribers (shop_id, email text_pattern_ops);
 create index subscribers_of_message on subscribers (shop_id, message_id) where message_id <> '';
 create index subscribers_unconfirmed on subscribers (created_at) where state = 'unconfirmed';
@@ -259,9 +270,57 @@ create table compliance_requests (
     received_at timestamptz not null,
     due_at      timestamptz not null,
     done_at     timestamptz,
-    result      jsonb,                                -- {subscriptions: n, messages: n}; never an address
+    result      jsonb,                                -- {subscribers: n, messages: n}; never an address
+    note        text not null default '',             -- why it waits for a person
+    data        bytea,                                -- encrypted: the answer to a data request, for the merchant
     primary key (shop_id, request_id)
 );
+
+-- What a variant costs, as last read from the shop: for what people wait for is worth.
+create table variant_prices (
+    shop_id    bigint not null references shops on delete cascade,
+    variant_id text not null,
+    sku        text not null default '',
+    price      numeric(20, 4) not null,
+    currency   text not null,                         -- ISO 4217
+    seen_at    timestamptz not null,
+    primary key (shop_id, variant_id)
+);
+
+-- A file of people: checked, then imported in batches, with a cursor that survives a crash.
+create table people_imports (
+    shop_id     bigint not null references shops on delete cascade,
+    import_id   text not null,
+    file_name   text not null,
+    file        bytea,                                -- null once nobody needs it any more
+    made_by     text not null,
+    consent     text not null check (consent in ('kept', 'asked')), -- asked: everybody gets a mail to confirm
+    state       text not null check (state in ('checking', 'checked', 'importing', 'done', 'failed', 'cancelled')),
+    reason      text not null default '',             -- why it failed, or why it pauses
+    total_rows  integer not null,
+    next_row    integer not null default 0,
+    added       integer not null default 0,           -- or would be, while it is checked
+    doubles     integer not null default 0,           -- wait already, or stand twice in the file
+    refused     integer not null default 0,
+    created_at  timestamptz not null,
+    due_at      timestamptz not null,                 -- when a worker goes on with it
+    lease_until timestamptz,
+    fence       bigint not null default 0,
+    finished_at timestamptz,
+    primary key (shop_id, import_id)
+);
+create index people_imports_due on people_imports (due_at) where state in ('checking', 'importing');
+
+create table people_import_refusals (
+    shop_id   bigint not null,
+    import_id text not null,
+    line      integer not null,                       -- of the file; the heading is line 1
+    reason    text not null,
+    primary key (shop_id, import_id, line),
+    foreign key (shop_id, import_id) references people_imports on delete cascade
+);
+
+create index messages_of_recipient on messages (shop_id, lower(recipient));
 
 alter table mail_settings add column dkim_domain text not null default '';
 alter table mail_settings add column dkim_selector text not null default '';
