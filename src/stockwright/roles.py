@@ -14,6 +14,9 @@ from stockwright.listening import stop_requests
 from stockwright.model import StockwrightError
 from stockwright.opening import database
 from stockwright.settings import Settings, load
+from stockwright.store.database import Unreachable, wait_for_server
+
+_DATABASE_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +45,25 @@ def run_role(work: Callable[[Settings, str, asyncio.Event], Awaitable[None]], gi
     try:
         settings = load(os.environ)
         log.set_up(level=settings.log_level, style=settings.log_format)
+        _wait_for_database(settings)
         with database(settings, log=_tell) as dsn:
             uvloop.run(until_stopped(settings, dsn))
     except StockwrightError as error:
         _tell(str(error))
         return 1
     return 0
+
+
+def _wait_for_database(settings: Settings) -> None:
+    """A role is often started again while the database is too: waiting is quicker than ending and one more start."""
+    if settings.database_url is None:
+        return
+    try:
+        wait_for_server(settings.database_url.get_secret_value(), limit_s=_DATABASE_LIMIT_S, log=_tell)
+    except Unreachable as error:
+        raise StockwrightError(
+            f"The database did not answer for {_DATABASE_LIMIT_S:g} s: {error}. Check DATABASE_URL and the server."
+        ) from error
 
 
 def _tell(sentence: str) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from stockwright.model import AutomationId, EventId, RunId
 from stockwright.store import keys, wake
@@ -341,11 +342,50 @@ def test_pools_in_doubt_are_woken_at_once_even_when_they_wait(database: str) -> 
     asyncio.run(story())
 
 
-async def _pool(conn, shop, product: str, *, in_doubt: bool) -> None:
+def test_first_looks_at_lost_answers_pass_everything_else_that_waits(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await _installed(conn)
+            looked_at = {"intent": {"first_read": {"at": "2026-01-05T09:00:00+00:00"}}}
+            await _pool(conn, shop, "backlog", in_doubt=False)
+            await _pool(conn, shop, "looked at", in_doubt=True, state=looked_at)
+            await _pool(conn, shop, "frozen", in_doubt=True, status="frozen")
+            await _pool(conn, shop, "lost", in_doubt=True, state={"intent": {"first_read": None}})
+            known = [key(shop, subject=name) for name in ("backlog", "looked at", "frozen", "lost")]
+            await wake.wake(conn, [(one, None) for one in known])
+            assert await wake.wake_in_doubt(conn) == 3
+            assert await _fetch(conn) == known[3].lock
+            assert [await wake.waits_for_first_look(conn, one) for one in known] == [
+                False,
+                False,
+                False,
+                True,
+            ]
+
+    asyncio.run(story())
+
+
+def test_a_key_that_may_be_what_kills_its_worker_waits_out_its_pause(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await _installed(conn)
+            await _pool(conn, shop, PRODUCT, in_doubt=True)
+            for _ in range(wake.AT_ONCE):
+                await keys.record_failure(conn, key(shop), error="died", next_at=_now() + SOON)
+            assert await wake.wake_in_doubt(conn) == 1
+            await keys.record_failure(conn, key(shop), error="died", next_at=_now() + SOON)
+            assert await wake.wake_in_doubt(conn) == 0
+
+    asyncio.run(story())
+
+
+async def _pool(
+    conn, shop, product: str, *, in_doubt: bool, status: str = "active", state: object = None
+) -> None:
     await conn.execute(
         "insert into pools (shop_id, pool_id, automation_id, product_id, location_id, title, version, state, stock, status, in_doubt)"
-        " values (%s, %s, 'aut_1', %s, '*', '', 1, '{}', 0, 'active', %s)",
-        (shop, f"pool-{product}", product, in_doubt),
+        " values (%s, %s, 'aut_1', %s, '*', '', 1, %s, 0, %s, %s)",
+        (shop, f"pool-{product}", product, Jsonb(state or {}), status, in_doubt),
     )
 
 

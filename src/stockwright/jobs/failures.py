@@ -31,12 +31,19 @@ class DelayS(Protocol):
 def crash_delay_s(failures: int, *, spread: float) -> float:
     """The pause after the nth run in a row that died with its worker or its database: 0, 1, 2, 4 s ... 15 min.
 
-    Short at first, because it is seldom the key's fault, and a correction whose answer was lost must be looked
-    at within `settle_window_s`.
+    Short at first, because it is seldom the key's fault.
     """
     if failures < 2:
         return 0.0
     return min(2.0 ** min(failures - 2, 20), LONGEST_DELAY_S) * (0.75 + spread / 2)
+
+
+def first_look_delay_s(failures: int, *, spread: float) -> float:
+    """The same for a key with a lost answer that must be looked into within `settle_window_s`: no pause at first.
+
+    After `AT_ONCE` of them as for all others: it may be the key that kills.
+    """
+    return 0.0 if failures <= wake.AT_ONCE else crash_delay_s(failures, spread=spread)
 
 
 def retry_delay_s(failures: int, *, spread: float) -> float:
@@ -55,13 +62,14 @@ class Failures:
 
     async def record(self, key: Key, error: BaseException) -> None:
         """After a run that raised: try again after a pause."""
-        delay_s = crash_delay_s if isinstance(error, Unreachable) else retry_delay_s
         async with self.pool.connection() as conn:
+            delay_s = await _delay_after_death(conn, key) if isinstance(error, Unreachable) else retry_delay_s
             await self._count(conn, key, _text(error), delay_s)
 
     async def record_crash(self, conn: Connection, key: Key) -> None:
         """After a worker died with the run: try again at once, then after pauses; in the caller's transaction."""
-        await self._count(conn, key, "The worker ended in the middle of this run.", crash_delay_s)
+        delay_s = await _delay_after_death(conn, key)
+        await self._count(conn, key, "The worker ended in the middle of this run.", delay_s)
 
     async def forget(self, key: Key, *, started_at: datetime) -> None:
         """After a run that went well."""
@@ -78,6 +86,8 @@ class Failures:
         next_at = self.now() + timedelta(seconds=pause_s)
         await keys.record_failure(conn, key, error=error, next_at=next_at)
         await wake.wake(conn, [(key, next_at if pause_s else None)])
+        if delay_s is first_look_delay_s:
+            await wake.put_first_looks_first(conn)
         LOG.warning(
             "a run failed and will be tried again", key=key.lock, failures=failures, pause_s=round(pause_s)
         )
@@ -90,6 +100,10 @@ class Failures:
             key=key.lock,
             failures=failures,
         )
+
+
+async def _delay_after_death(conn: Connection, key: Key) -> DelayS:
+    return first_look_delay_s if await wake.waits_for_first_look(conn, key) else crash_delay_s
 
 
 def _text(error: BaseException) -> str:

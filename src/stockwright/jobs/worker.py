@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import monotonic
 from typing import Any, Protocol
 
 import structlog
@@ -27,7 +28,8 @@ HandleKey = Callable[[Key], Awaitable[None]]
 _LOOK_EVERY_S = 2.0
 _ENGINE_POOL_SIZE = 4
 _ENGINE_WAIT_S = 5.0
-_LONGEST_PAUSE_S = 30.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
+_STABLE_S = 10.0  # a worker that ran for so long is started again as at the first time
 
 
 class WorkerLost(StockwrightError):
@@ -60,12 +62,18 @@ class WorkerDeps:
 
 
 async def keep_working(deps: WorkerDeps, limits: WorkerLimits, *, stop: asyncio.Event) -> None:
-    """Run a worker until `stop` is set; one that was lost is started again, after a pause that grows to 30 s."""
-    pause_s = 1.0
+    """Run a worker until `stop` is set; one that was lost is started again, after a pause that grows to 5 s.
+
+    The pauses are short because corrections that were on their way must be looked into soon.
+    """
+    pause_s = _FIRST_PAUSE_S
     while not stop.is_set():
+        begun_at = monotonic()
         try:
             await run_worker(deps, limits, stop=stop)
         except (WorkerLost, *Unreachable) as error:
+            if monotonic() - begun_at > _STABLE_S:
+                pause_s = _FIRST_PAUSE_S
             LOG.warning("the worker is lost and will start again", error=str(error), pause_s=pause_s)
             await _pause(stop, pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

@@ -3,6 +3,8 @@
 The names here are what modules outside the store use instead of importing the driver.
 """
 
+from collections.abc import Callable
+from time import monotonic, sleep
 from typing import Any
 
 import psycopg
@@ -30,10 +32,16 @@ _NETWORK: dict[str, Any] = {
 }
 
 
+_ASK_EVERY_S = 0.1
+# After an outage: psycopg_pool would try each lost connection 1, 2, 4 s ... later, for five minutes.
+_RECONNECT_S = 1.5
+
+
 def pool(dsn: str, *, size: int, name: str, timeout_s: float = 10.0) -> Pool:
     """A closed pool of at most `size` connections; open it with `async with`.
 
-    A connection that the server closed is replaced before it is lent. `timeout_s` limits the wait for one.
+    A connection that the server closed is replaced before it is lent. `timeout_s` limits the wait for one. While
+    the server is away it is looked for about once a second, however long that takes.
     """
     return AsyncConnectionPool(
         dsn,
@@ -44,14 +52,40 @@ def pool(dsn: str, *, size: int, name: str, timeout_s: float = 10.0) -> Pool:
         open=False,
         check=AsyncConnectionPool.check_connection,
         configure=_limit_idleness,
+        reconnect_timeout=_RECONNECT_S,
+        reconnect_failed=_look_again,
         kwargs={"application_name": f"stockwright {name}", **_NETWORK},
     )
+
+
+async def _look_again(connections: Any) -> None:
+    """Those who wait for a connection need one that is being made; the pool gives up without a successor."""
+    await connections.check()
 
 
 async def _limit_idleness(conn: Connection) -> None:
     """A process that hangs inside a transaction must not hold its row locks for longer than this."""
     await conn.execute("set idle_in_transaction_session_timeout = '60s'")
     await conn.commit()
+
+
+def wait_for_server(dsn: str, *, limit_s: float, log: Callable[[str], None]) -> None:
+    """Return once the server takes a connection, as after its start or while it recovers; says once that it waits.
+
+    Raises:
+        psycopg.OperationalError: it takes none within `limit_s`.
+    """
+    give_up_at, told = monotonic() + limit_s, False
+    while True:
+        try:
+            return psycopg.connect(dsn, **_NETWORK).close()
+        except psycopg.OperationalError as error:
+            if monotonic() > give_up_at:
+                raise
+            if not told:
+                log(f"Waiting up to {limit_s:g} s for the database: {error}")
+            told = True
+            sleep(_ASK_EVERY_S)
 
 
 async def connect(dsn: str, *, name: str) -> Connection:

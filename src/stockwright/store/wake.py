@@ -18,6 +18,9 @@ SQL = queries("wake")
 QUEUE = "keys"
 TASK = "run_key"
 LIFE = 0x5357_0002  # advisory lock class of living workers, one lock per worker id
+AT_ONCE = (
+    6  # deaths of a key in a row, with its worker or its database, that a lost answer is not made to wait for
+)
 LEAD = 0x5357_0003  # advisory lock class of the one worker that does the periodic work
 
 
@@ -79,16 +82,37 @@ async def plan_by_indexes(conn: AsyncConnection) -> None:
 async def sweep(conn: AsyncConnection, *, limit: int = 10_000) -> int:
     """Wake up to `limit` keys that are due and have no job; how many there were. In a transaction."""
     await conn.execute(SQL.without_scans_here)
-    return await _count(conn, SQL.sweep, limit)
+    found = await _count(conn, SQL.sweep, limit)
+    await put_first_looks_first(conn)
+    return found
 
 
 async def wake_in_doubt(conn: AsyncConnection, *, limit: int = 10_000) -> int:
-    """Wake at once the keys of pools whose correction has no known answer; how many there are."""
-    return await _count(conn, SQL.wake_in_doubt, limit)
+    """Wake at once the keys of pools whose correction has no known answer; how many there are. In a transaction.
+
+    A key that died with its worker more than `AT_ONCE` times in a row waits out its pause: it may be the cause.
+    """
+    found = await _count(conn, SQL.wake_in_doubt, limit)
+    await put_first_looks_first(conn)
+    return found
+
+
+async def put_first_looks_first(conn: AsyncConnection) -> None:
+    """Let waiting jobs of pools whose lost answer nobody has looked into pass all others.
+
+    Levels say what became of a correction only when they are read soon after the send (docs/decisions/0018).
+    """
+    await conn.execute(SQL.put_first_looks_first)
+
+
+async def waits_for_first_look(conn: AsyncConnection, key: Key) -> bool:
+    """Whether a pool of the key has a correction without an answer that nobody has looked into."""
+    row = await (await conn.execute(SQL.waits_for_first_look, key_values(key))).fetchone()
+    return bool(row and row[0])
 
 
 async def _count(conn: AsyncConnection, query: bytes, limit: int) -> int:
-    cursor = await conn.execute(query, {"limit": limit})
+    cursor = await conn.execute(query, {"limit": limit, "at_once": AT_ONCE})
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
 

@@ -53,8 +53,29 @@ select count(*) as found,
 from (
     select p.shop_id, p.automation_id, p.product_id
     from pools p join automations a using (shop_id, automation_id) join shops h using (shop_id)
-    where p.in_doubt and h.status = 'active' order by p.updated_at limit %(limit)s
+    where p.in_doubt and h.status = 'active' and not exists (
+        select from keys k
+        where k.shop_id = p.shop_id and k.automation_id = p.automation_id and k.subject = p.product_id
+          and k.failures > %(at_once)s and k.retry_at > now()
+    )
+    order by p.updated_at limit %(limit)s
 ) p;
+
+-- put_first_looks_first: jobs of pools whose lost answer has not been looked into are fetched before all others
+update procrastinate_jobs set priority = 1 where id in (
+    select j.id
+    from pools p join procrastinate_jobs j
+        on j.queueing_lock = p.shop_id || ':' || p.automation_id || ':' || p.product_id and j.status = 'todo'
+    where p.in_doubt and p.status = 'active' and p.state #>> '{intent,first_read}' is null and j.priority < 1
+    order by j.queueing_lock for update of j skip locked
+);
+
+-- waits_for_first_look: whether a pool of this key has a lost answer that nobody has looked into
+select exists (
+    select from pools p
+    where p.shop_id = %(shop_id)s and p.automation_id = %(automation_id)s and p.product_id = %(subject)s
+      and p.in_doubt and p.status = 'active' and p.state #>> '{intent,first_read}' is null
+);
 
 -- workers_at_work: every worker that has running jobs, null for one that is no longer registered
 select distinct worker_id from procrastinate_jobs where status = 'doing' limit 1000;
