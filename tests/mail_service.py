@@ -14,6 +14,7 @@ from stockwright.mail.account import Account, Security
 from stockwright.mail.message import Envelope
 from stockwright.mailing import Mailing, Senders
 from stockwright.model import ShopId
+from stockwright.notify.tokens import Keyring
 from stockwright.sending import send_queue
 from stockwright.store import messages
 from stockwright.store.database import Pool, pool
@@ -78,6 +79,7 @@ class MailService:
             clock=lambda: self.now,
             nonce=lambda: "",
             policy=Policy(),
+            keyring=Keyring(b"the key of all mail tests"),
             mailing=Mailing(
                 account=self.account,
                 senders=self.senders,

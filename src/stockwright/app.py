@@ -16,7 +16,7 @@ from stockwright.deps import Deps
 from stockwright.ledger.state import Policy
 from stockwright.mailing import Mailing, Senders, installation_account
 from stockwright.model import Key
-from stockwright.opening import cipher, utc_now
+from stockwright.opening import cipher, keyring, utc_now
 from stockwright.sending import send_queue
 from stockwright.settings import Settings
 from stockwright.shopify.client import ShopifyClients
@@ -49,6 +49,7 @@ async def open_deps(settings: Settings, dsn: str, *, name: str, pool_size: int) 
             clock=utc_now,
             nonce=lambda: secrets.token_hex(16),
             policy=Policy(dead_time_s=settings.dead_time_s, settle_window_s=settings.settle_window_s),
+            keyring=keyring(sealed),
             mailing=Mailing(
                 account=account,
                 owner_email=settings.owner_email or "",

@@ -7,6 +7,7 @@ from datetime import datetime
 from stockwright.ledger.state import Policy
 from stockwright.mailing import Mailing
 from stockwright.model import ShopId, ShopRead
+from stockwright.notify.tokens import Keyring
 from stockwright.shopify.client import ShopifyClients
 from stockwright.store import shops
 from stockwright.store.database import Pool
@@ -22,6 +23,7 @@ class Deps:
     clock: Callable[[], datetime]  # aware UTC
     nonce: Callable[[], str]  # fresh and unguessable
     policy: Policy  # what the settings say of shared stock; shops and automations refine it
+    keyring: Keyring  # of links in mail, and of addresses that are kept as hashes
     mailing: Mailing = field(default_factory=Mailing)
 
 

@@ -3,11 +3,15 @@
 Knows nothing of what it encrypts. Must never log or show a key or a clear text.
 """
 
+import base64
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from stockwright.model import StockwrightError
 
@@ -17,8 +21,9 @@ KEY_FILE = "secret.key"
 class Cipher:
     """Seals texts with the first key and opens what any of its keys has sealed (so keys can be changed)."""
 
-    def __init__(self, keys: tuple[Fernet, ...], *, origin: str) -> None:
-        self._fernet = MultiFernet(keys)
+    def __init__(self, keys: Sequence[bytes], *, origin: str) -> None:
+        self._keys = tuple(keys)  # 32 bytes each, the newest first
+        self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in keys])
         self._origin = origin
 
     def __repr__(self) -> str:
@@ -42,6 +47,13 @@ class Cipher:
                 "another key: put the earlier key back (the newest key first, earlier ones after it, separated "
                 "by commas), or remove the shop and add it again."
             ) from None
+
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        """A key of 32 bytes for another purpose from each of its keys, the newest first (RFC 5869)."""
+        return tuple(
+            HKDF(algorithm=SHA256(), length=32, salt=None, info=f"stockwright {purpose}".encode()).derive(key)
+            for key in self._keys
+        )
 
 
 def load_or_create_key(home: Path, given: str | None) -> Cipher:
@@ -70,16 +82,21 @@ def load_or_create_key(home: Path, given: str | None) -> Cipher:
 
 def _cipher(text: str, *, origin: str) -> Cipher:
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    try:
-        keys = tuple(Fernet(part) for part in parts)
-    except ValueError:
-        keys = ()
-    if not keys:
+    keys = [_bytes(part) for part in parts]
+    if not keys or any(len(key) != 32 for key in keys):
         raise StockwrightError(
             f"The secret key from {origin} is malformed: it must be 32 bytes in URL-safe base64, which is "
             "44 characters. Restore it from a backup; a new key cannot open what is stored."
         )
     return Cipher(keys, origin=origin)
+
+
+def _bytes(part: str) -> bytes:
+    """The bytes of one key; none where it is not base64."""
+    try:
+        return base64.b64decode(part.encode(), altchars=b"-_", validate=True)
+    except ValueError:
+        return b""
 
 
 def _create(path: Path) -> None:

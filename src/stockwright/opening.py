@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from stockwright.encryption import Cipher, load_or_create_key
+from stockwright.notify.tokens import Keyring
 from stockwright.postgres import EmbeddedPostgres
 from stockwright.settings import Settings
 from stockwright.store.migrations import migrate
@@ -26,6 +27,12 @@ def cipher(settings: Settings) -> Cipher:
     """
     given = settings.secret_key
     return load_or_create_key(settings.home, given.get_secret_value() if given else None)
+
+
+def keyring(sealed: Cipher) -> Keyring:
+    """The keys of links and address hashes, from the same secret."""
+    newest, *older = sealed.derived("notifications")
+    return Keyring(newest, older=older)
 
 
 @contextmanager

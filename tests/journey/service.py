@@ -7,6 +7,7 @@ are fetched and ended by the job engine's own functions in the database, one at 
 import asyncio
 import json
 import random
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,6 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import httpx2
-from cryptography.fernet import Fernet
 
 from shopify_emulator import EmulatorTransport, ManualClock, Shop
 from stockwright import app, installing, upkeep
@@ -26,6 +26,7 @@ from stockwright.jobs.chores import fire_schedules, sweep
 from stockwright.jobs.failures import Failures
 from stockwright.ledger.state import Policy
 from stockwright.model import WHOLE_SHOP, EventId, Json, JsonObject, Key, NewEvent, ShopId, Source
+from stockwright.notify.tokens import Keyring
 from stockwright.shopify.accounts import ShopSecrets, open_secrets, seal_secrets
 from stockwright.shopify.client import ShopifyClients
 from stockwright.shopify.errors import ErrorCode, ShopifyError
@@ -42,6 +43,7 @@ from tests.journey.database_clock import DatabaseClock
 DOMAIN = "prints.myshopify.com"
 PUBLIC_URL = "https://stock.example.com"
 TOKEN, SECRET = "shpat_journey", "journey secret"
+KEYRING = Keyring(b"the key of all journeys")
 RETRY_LIMIT = 12
 ROUNDS = 6  # as the composition root
 JOBS_LIMIT = 5_000  # of one settling: more means that the service chases itself
@@ -128,7 +130,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self._random = random.Random(f"service {self.seed}")
-        self._cipher = Cipher((Fernet(Fernet.generate_key()),), origin="a test")
+        self._cipher = Cipher((secrets.token_bytes(32),), origin="a test")
         self.shop.deliver = self.deliver
         self.failures = Failures(
             pool=self.database, now=self.clock.now, limit=RETRY_LIMIT, spread=lambda: 0.5
@@ -153,16 +155,17 @@ class Service:
             clock=self.clock.now,
             nonce=lambda: f"{self._random.getrandbits(128):032x}",
             policy=self.policy,
+            keyring=KEYRING,
         )
 
     async def install(self, *, subscribed: bool = True) -> None:
         """Add the shop, as `stockwright shop add` does, before any automation is there."""
-        secrets = ShopSecrets(access_token=TOKEN, webhook_secrets=(SECRET,))
+        credentials = ShopSecrets(access_token=TOKEN, webhook_secrets=(SECRET,))
         new = shops.NewShop(
             domain=self.shop.domain,
             api_url=f"https://{self.shop.domain}",
             auth_mode="access_token",
-            secrets=seal_secrets(self._cipher, secrets),
+            secrets=seal_secrets(self._cipher, credentials),
         )
         async with self.database.connection() as conn:
             self.shop_id = await shops.add(conn, new)

@@ -1,6 +1,7 @@
 """The Admin API client against the bundled shop, over the real budget and token rows."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -8,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from cryptography.fernet import Fernet
 
 from shopify_emulator.access import ALL_SCOPES
 from shopify_emulator.clock import ManualClock
@@ -31,7 +31,7 @@ from stockwright.store.shop_rows import ShopRows
 from stockwright.store.shops import NewShop
 
 DOMAIN = "demo.myshopify.com"
-CIPHER = Cipher((Fernet(Fernet.generate_key()),), origin="the test")
+CIPHER = Cipher((secrets.token_bytes(32),), origin="the test")
 SECRETS = ShopSecrets(access_token="shpat_demo", client_secret="hush")
 
 

@@ -1,6 +1,7 @@
 """One shop behind a scripted wire: each request gets the next answer, and is kept for the test to look at."""
 
 import json
+import secrets
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -8,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
-from cryptography.fernet import Fernet
 
 from stockwright.encryption import Cipher
 from stockwright.model import ItemGid, Location, LocationGid, ShopId, gid
@@ -20,7 +20,7 @@ from stockwright.shopify.writes import AdjustRow
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SHOP = ShopId(7)
 DOMAIN = "one.myshopify.com"
-CIPHER = Cipher((Fernet(Fernet.generate_key()),), origin="the test")
+CIPHER = Cipher((secrets.token_bytes(32),), origin="the test")
 ITEM, PLACE = ItemGid(gid("InventoryItem", 9007199254740995)), LocationGid(gid("Location", 1))
 ROW = AdjustRow(item_id=ITEM, location_id=PLACE, delta=-1, change_from=10)
 

@@ -72,3 +72,12 @@ def test_a_secret_of_another_key_says_so(tmp_path: Path) -> None:
     sealed = load_or_create_key(tmp_path / "one", None).seal("x")
     with pytest.raises(StockwrightError, match="encrypted with another key"):
         load_or_create_key(tmp_path / "two", None).open(sealed)
+
+
+def test_keys_for_other_purposes_follow_from_each_key_and_reveal_none(tmp_path: Path) -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    both = load_or_create_key(tmp_path, f"{new},{old}")
+    newest, older = both.derived("tests")
+    assert load_or_create_key(tmp_path, old).derived("tests") == (older,)
+    assert both.derived("other things")[0] != newest
+    assert {len(newest), len(older)} == {32}
