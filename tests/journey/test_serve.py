@@ -6,10 +6,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2
 import pytest
 
+from stockwright.postgres import EmbeddedPostgres
 from stockwright.postgres.place import known_place
 from stockwright.postgres.processes import living_command, living_postmaster
 from tests.real_processes import Part, Service, answers, temporary_home, wait_until
@@ -117,21 +120,48 @@ def test_a_misspelt_setting_is_refused_before_anything_starts() -> None:
     assert "Did you mean STOCKWRIGHT_PUBLIC_URL?" in ran.stderr
 
 
+@contextmanager
+def web_role(service: Service) -> Iterator[Path]:
+    """`stockwright web` alone, which must end well when it is asked to; its log."""
+    log = service.home / "web.log"
+    with log.open("wb") as output:
+        web = subprocess.Popen(
+            [sys.executable, "-m", "stockwright", "web"],
+            env=service.environ,
+            cwd=service.home,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield log
+    finally:
+        os.kill(web.pid, signal.SIGTERM)
+    assert web.wait(LIMIT_S) == 0, log.read_text()
+
+
+def until_ready(service: Service) -> None:
+    wait_until(lambda: answers(f"{service.url}/readyz"), limit_s=LIMIT_S, what="the web role answers")
+
+
 def test_a_role_alone_stops_when_asked(database) -> None:
     with temporary_home() as home:
         service = Service(home=home, settings={"DATABASE_URL": database})
-        log = home / "web.log"
-        with log.open("wb") as output:
-            web = subprocess.Popen(
-                [sys.executable, "-m", "stockwright", "web"],
-                env=service.environ,
-                cwd=home,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
+        with web_role(service):
+            until_ready(service)
+
+
+def test_a_role_waits_for_a_database_that_is_not_up_yet() -> None:
+    with temporary_home() as home, temporary_home() as elsewhere:
+        server = EmbeddedPostgres(elsewhere, log=lambda _: None)
+        with server as started:
+            dsn = started.dsn
+        service = Service(home=home, settings={"DATABASE_URL": dsn})
+        with web_role(service) as log:
+            wait_until(
+                lambda: "Waiting up to 30 s for the database" in log.read_text(),
+                limit_s=LIMIT_S,
+                what="the web role says that it waits",
             )
-        try:
-            wait_until(lambda: answers(f"{service.url}/readyz"), limit_s=LIMIT_S, what="the web role answers")
-        finally:
-            os.kill(web.pid, signal.SIGTERM)
-        assert web.wait(LIMIT_S) == 0, log.read_text()
+            with server:
+                until_ready(service)
