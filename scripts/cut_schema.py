@@ -76,14 +76,18 @@ KEEP: dict[str, str] = {
     "UserError": "field message",
     # catalogue
     "Product": f"""
-        createdAt handle hasOnlyDefaultVariant hasOutOfStockVariants id isGiftCard legacyResourceId
+        createdAt featuredMedia handle hasOnlyDefaultVariant hasOutOfStockVariants id isGiftCard legacyResourceId
         onlineStorePreviewUrl onlineStoreUrl productType publishedAt requiresSellingPlan status tags title
         totalInventory tracksInventory updatedAt variants variantsCount vendor {PUBLISHABLE}""",
     "ProductVariant": f"""
         availableForSale barcode compareAtPrice createdAt displayName id inventoryItem inventoryPolicy
-        inventoryQuantity legacyResourceId position price product requiresComponents selectedOptions
+        inventoryQuantity legacyResourceId media position price product requiresComponents selectedOptions
         sellableOnlineQuantity sku title updatedAt {PUBLISHABLE}""",
     "SelectedOption": "name value",
+    "Media": "alt id preview",
+    "MediaImage": "alt id preview",
+    "MediaPreviewImage": "image",
+    "Image": "altText id url",
     # inventory
     "InventoryItem": """
         createdAt id inventoryLevel inventoryLevels legacyResourceId locationsCount requiresShipping sku

@@ -15,6 +15,7 @@ from shopify_emulator.model import (
     Level,
     Levels,
     Location,
+    Picture,
     Policy,
     Product,
     Publication,
@@ -104,6 +105,8 @@ def add_product(
     levels: Levels,
     is_gift_card: bool,
     requires_selling_plan: bool,
+    option_names: Sequence[str] = (),
+    image_url: str = "",
 ) -> Product:
     if not variants:
         raise ShopError(f"product {title!r} needs at least one variant")
@@ -122,6 +125,8 @@ def add_product(
         requires_selling_plan=requires_selling_plan,
         created_at=now,
         updated_at=now,
+        option_names=tuple(option_names) or ("Title",),
+        image=picture(state, image_url, alt=title),
     )
     state.products[gid] = state.nodes[gid] = product
     state.handles.add(product.handle)
@@ -129,6 +134,14 @@ def add_product(
         _new_variant(state, product, spec, levels=levels, event=event)
     state.announce("products/create", product, event=event)
     return product
+
+
+def picture(state: State, url: str, *, alt: str) -> Picture | None:
+    """An image at this address; none without one."""
+    if not url:
+        return None
+    gid, number = state.new_gid("MediaImage")
+    return Picture(gid=gid, number=number, url=url, alt=alt)
 
 
 def add_variant(state: State, product_gid: Gid, spec: VariantSpec, *, levels: Levels) -> Variant:
@@ -156,6 +169,8 @@ def _new_variant(state: State, product: Product, spec: VariantSpec, *, levels: L
         position=len(product.variants) + 1,
         created_at=now,
         updated_at=now,
+        compare_at_price=spec.compare_at_price,
+        image=picture(state, spec.image_url, alt=f"{product.title}, {spec.title}"),
     )
     item.variant = variant
     product.variants.append(variant)

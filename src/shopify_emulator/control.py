@@ -68,6 +68,8 @@ class NewVariant(Body):
     tracked: bool = True
     price: Decimal = Decimal("25.00")
     policy: Policy = "DENY"
+    compare_at_price: Decimal | None = None
+    image_url: str = ""
     levels: dict[str, int] | int | None = None
 
     def spec(self) -> VariantSpec:
@@ -84,6 +86,8 @@ class NewProduct(Body):
     levels: dict[str, int] | int = 0
     is_gift_card: bool = False
     published_on: list[str] | None = None
+    option_names: list[str] = []
+    image_url: str = ""
 
 
 class ProductChange(Body):
@@ -242,6 +246,8 @@ def _add_product(shop: Shop, wanted: NewProduct) -> Json:
         levels=wanted.levels,
         is_gift_card=wanted.is_gift_card,
         published_on=wanted.published_on,
+        option_names=wanted.option_names,
+        image_url=wanted.image_url,
     )
     return product_json(product)
 

@@ -56,12 +56,14 @@ def _prints(shop: Shop, toronto: Gid, montreal: Gid, online: Gid) -> None:
         "Harbour at Dawn",
         variants=prints(sku="HAR"),
         product_type="Art print",
+        option_names=["Frame"],
         tags=["shared-stock", "sea"],
         levels=levels,
     )
     shop.add_product(
         "Winter Birches",
         variants=prints(sku="BIR", sizes=SIZES),
+        option_names=["Frame", "Size"],
         product_type="Art print",
         tags=["shared-stock", "forest"],
         levels={toronto: 6, montreal: 6, online: 12},
@@ -69,6 +71,7 @@ def _prints(shop: Shop, toronto: Gid, montreal: Gid, online: Gid) -> None:
     shop.add_product(
         "Night Tram No. 4",
         variants=prints(sku="TRAM", sizes=SIZES[:2], price="55.00"),
+        option_names=["Frame", "Size"],
         product_type="Limited edition",
         tags=["shared-stock", "city", "limited"],
         levels={toronto: 3, montreal: 0, online: 5},
@@ -76,6 +79,7 @@ def _prints(shop: Shop, toronto: Gid, montreal: Gid, online: Gid) -> None:
     shop.add_product(
         "Lighthouse Study",
         variants=prints(sku="LIGHT"),
+        option_names=["Frame"],
         product_type="Art print",
         tags=["sea", "restock"],
         levels=0,
@@ -90,6 +94,7 @@ def _goods(shop: Shop, toronto: Gid, online: Gid) -> None:
             VariantSpec(title=c, sku=f"TOTE-{c[:2].upper()}", price=Decimal("24.00"))
             for c in ("Natural", "Ink")
         ],
+        option_names=["Colour"],
         product_type="Accessory",
         tags=["gift"],
         levels={toronto: 18, online: 30},
@@ -117,6 +122,7 @@ def _hidden_and_empty(shop: Shop, toronto: Gid, montreal: Gid, online: Gid) -> N
     shop.add_product(
         "Spring Garden",
         variants=prints(sku="SPR"),
+        option_names=["Frame"],
         product_type="Art print",
         tags=["coming-soon"],
         status="DRAFT",
@@ -172,6 +178,8 @@ def _levels(levels: Any, places: dict[str, Gid]) -> Any:
 
 def _variant(spec: dict[str, Any], places: dict[str, Gid]) -> VariantSpec:
     fields = {**spec, "price": Decimal(str(spec.get("price", "25.00")))}
+    if fields.get("compare_at_price") is not None:
+        fields["compare_at_price"] = Decimal(str(fields["compare_at_price"]))
     if fields.get("levels") is not None:
         fields["levels"] = _levels(fields["levels"], places)
     return VariantSpec(**fields)

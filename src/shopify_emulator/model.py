@@ -45,6 +45,8 @@ class VariantSpec:
     price: Decimal = Decimal("25.00")
     policy: Policy = "DENY"
     requires_components: bool = False  # a bundle parent, whose stock cannot be written
+    compare_at_price: Decimal | None = None
+    image_url: str = ""
     levels: Levels | None = None
 
 
@@ -100,6 +102,16 @@ class Item:
     recent: list[tuple[datetime, int, Level]] = field(default_factory=list)  # for the derived lag
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Picture:
+    """An image of a product or a variant."""
+
+    gid: Gid
+    number: int
+    url: str
+    alt: str
+
+
 @dataclass(eq=False, kw_only=True)
 class Variant:
     gid: Gid
@@ -113,11 +125,19 @@ class Variant:
     position: int
     created_at: datetime
     updated_at: datetime
+    compare_at_price: Decimal | None = None
+    image: Picture | None = None
     publications: dict[Gid, datetime] = field(default_factory=dict)
 
     @property
     def sku(self) -> str:
         return self.item.sku
+
+    @property
+    def options(self) -> list[tuple[str, str]]:
+        """Option names with this variant's values, which its title joins: "Framed / Small"."""
+        names = self.product.option_names
+        return list(zip(names, self.title.split(" / ", len(names) - 1), strict=False))
 
 
 @dataclass(eq=False, kw_only=True)
@@ -134,6 +154,8 @@ class Product:
     requires_selling_plan: bool
     created_at: datetime
     updated_at: datetime
+    option_names: tuple[str, ...] = ("Title",)
+    image: Picture | None = None
     variants: list[Variant] = field(default_factory=list)
     publications: dict[Gid, datetime] = field(default_factory=dict)  # publication -> publish date
 

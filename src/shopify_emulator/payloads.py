@@ -97,7 +97,9 @@ class Payloads:
         return {
             "admin_graphql_api_id": variant.gid,
             "barcode": None,
-            "compare_at_price": None,
+            "compare_at_price": None
+            if variant.compare_at_price is None
+            else f"{variant.compare_at_price:.2f}",
             "created_at": self.time(variant.created_at),
             "id": variant.number,
             "inventory_policy": variant.policy.lower(),
@@ -108,9 +110,7 @@ class Payloads:
             "taxable": True,
             "title": variant.title,
             "updated_at": self.time(variant.updated_at),
-            "option1": variant.title,
-            "option2": None,
-            "option3": None,
+            **{f"option{number + 1}": value for number, value in enumerate(_values_of(variant))},
             "image_id": None,
             "inventory_item_id": variant.item.number,
             "inventory_quantity": sum(level.available for level in levels if level.active),
@@ -187,6 +187,12 @@ class Payloads:
             "status": operation.status.lower(),
             "type": "query",
         }
+
+
+def _values_of(variant: Variant) -> tuple[str | None, ...]:
+    """The values of the three options; None for those that the product does not have."""
+    values = [value for _, value in variant.options]
+    return (*values, *[None] * (3 - len(values)))[:3]
 
 
 def encode(payload: Payload) -> bytes:

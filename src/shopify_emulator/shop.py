@@ -216,6 +216,8 @@ class Shop:
         is_gift_card: bool = False,
         requires_selling_plan: bool = False,
         published_on: Sequence[Gid] | None = None,
+        option_names: Sequence[str] = (),
+        image_url: str = "",
     ) -> Product:
         """A new product. `levels`: `available` by location, or one number for every active location.
 
@@ -232,6 +234,8 @@ class Shop:
             levels=levels,
             is_gift_card=is_gift_card,
             requires_selling_plan=requires_selling_plan,
+            option_names=option_names,
+            image_url=image_url,
         )
         for gid in self.state.publications if published_on is None else published_on:
             product.publications[self.state.find(self.state.publications, gid, what="publication").gid] = (

@@ -70,8 +70,9 @@ ROWS = (
 )
 HEIGHTS = {module: height for height, row in enumerate(ROWS) for module in row.modules}
 
-# Written exceptions: kinds of automation are made of the pure protocol of shared stock and of restock alerts.
-ALLOWED = frozenset({("automations", "ledger"), ("automations", "notify")})
+# Written exceptions: kinds of automation are made of the pure protocol of shared stock and of restock alerts,
+# and the client reads the products that alerts are about.
+ALLOWED = frozenset({("automations", "ledger"), ("automations", "notify"), ("shopify", "notify")})
 # Must not reach further than its work: the inbox stores and checks signatures, nothing else of ours.
 NARROW = {"inbox": frozenset({"model", "store", "shopify"})}
 

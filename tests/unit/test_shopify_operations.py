@@ -111,6 +111,8 @@ def test_the_cost_follows_the_documented_examples(text: str, points: int) -> Non
         ("read_product", {"variants": 10, "levels": 10}, 26),
         ("read_product", {"variants": 250, "levels": 250}, 61),
         ("read_new_product", {"variants": 50, "levels": 10}, 115),
+        ("read_shown_product", {"variants": 50, "levels": 10}, 161),
+        ("read_shown_product", {"variants": 250, "levels": 250}, 480),
         ("scan_products", {"products": 50, "variants": 20, "levels": 10, "total": False}, 583),
         ("scan_products", {"products": 50, "variants": 20, "levels": 10, "total": True}, 593),
         ("orders_since", {"orders": 10, "lines": 50, "placed": True}, 346),

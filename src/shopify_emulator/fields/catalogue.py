@@ -122,6 +122,7 @@ def _sellable_online(variant: Variant, info: Any) -> int:
 
 PRODUCT: Fields = {
     "createdAt": lambda p, _i: time(p.created_at),
+    "featuredMedia": lambda p, _i: p.image,
     "handle": lambda p, _i: p.handle,
     "hasOnlyDefaultVariant": lambda p, _i: [v.title for v in p.variants] == ["Default Title"],
     "hasOutOfStockVariants": lambda p, _i: out_of_stock_somewhere(p),
@@ -150,7 +151,7 @@ PRODUCT: Fields = {
 VARIANT: Fields = {
     "availableForSale": _available_for_sale,
     "barcode": lambda _v, _i: None,
-    "compareAtPrice": lambda _v, _i: None,
+    "compareAtPrice": lambda v, _i: None if v.compare_at_price is None else f"{v.compare_at_price:.2f}",
     "createdAt": lambda v, _i: time(v.created_at),
     "displayName": lambda v, _i: f"{v.product.title} - {v.title}",
     "id": lambda v, _i: v.gid,
@@ -158,18 +159,31 @@ VARIANT: Fields = {
     "inventoryPolicy": lambda v, _i: v.policy,
     "inventoryQuantity": lambda v, i: total_available(request_of(i).state, v.item, fresh=True),
     "legacyResourceId": lambda v, _i: str(v.number),
+    "media": lambda v, i, **a: page(i, [v.image] if v.image else [], a),
     "position": lambda v, _i: v.position,
     "price": lambda v, _i: f"{v.price:.2f}",
     "product": lambda v, _i: v.product,
     "publishedOnPublication": published_on,
     "requiresComponents": lambda v, _i: v.requires_components,
     "resourcePublicationsV2": resource_publications,
-    "selectedOptions": lambda v, _i: [{"name": "Title", "value": v.title}],
+    "selectedOptions": lambda v, _i: [{"name": name, "value": value} for name, value in v.options],
     "sellableOnlineQuantity": _sellable_online,
     "sku": lambda v, _i: v.sku,
     "title": lambda v, _i: v.title,
     "unpublishedPublications": unpublished_on,
     "updatedAt": lambda v, _i: time(v.updated_at),
+}
+
+MEDIA_IMAGE: Fields = {
+    "alt": lambda m, _i: m.alt,
+    "id": lambda m, _i: m.gid,
+    "preview": lambda m, _i: m,
+}
+
+IMAGE: Fields = {
+    "altText": lambda m, _i: m.alt,
+    "id": lambda m, _i: m.gid.replace("MediaImage", "ImageSource"),
+    "url": lambda m, _i, **_transform: m.url,
 }
 
 PUBLICATION: Fields = {

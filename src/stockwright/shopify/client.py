@@ -7,7 +7,8 @@ import httpx2
 
 from stockwright.encryption import Cipher
 from stockwright.model import Channel, ItemGid, LocationGid, ProductGid, ProductRead, ShopId
-from stockwright.shopify import catalogue, orders, products, publications, subscriptions, writes
+from stockwright.notify.catalogue import ShownProduct
+from stockwright.shopify import catalogue, orders, products, publications, shown, subscriptions, writes
 from stockwright.shopify.accounts import Account, ShopRows
 from stockwright.shopify.budget import Priority, Sleep
 from stockwright.shopify.calls import Backoff, Caller, Warn, Wiring, jittered_backoff_s, log_warning
@@ -53,6 +54,12 @@ class ShopifyClient:
         return await products.read_product(
             self._caller, product_id, item_ids=item_ids, priority=priority, channels=channels
         )
+
+    async def read_shown_product(
+        self, product_id: ProductGid, *, priority: Priority = Priority.EVENT
+    ) -> ShownProduct | None:
+        """A product as shoppers see it, with every variant and level; None when it was deleted."""
+        return await shown.read_shown_product(self._caller, product_id, priority=priority)
 
     async def scan_products(
         self,

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from stockwright.model import (
     ItemGid,
-    JsonObject,
     LevelRead,
     ProductGid,
     ProductRead,
@@ -20,8 +19,8 @@ from stockwright.model import (
 from stockwright.shopify.budget import Priority
 from stockwright.shopify.calls import Caller
 from stockwright.shopify.errors import ErrorCode, ShopifyError
-from stockwright.shopify.operations import operation
-from stockwright.shopify.sizes import MAX_PAGE, Sizes, page_for
+from stockwright.shopify.reading import CountedReads, again_if_changed, changed
+from stockwright.shopify.sizes import MAX_PAGE, page_for
 from stockwright.shopify.wire import (
     ItemLevels,
     Node,
@@ -33,12 +32,10 @@ from stockwright.shopify.wire import (
     variant_head,
 )
 
-MAX_REQUESTS_PER_PRODUCT = 100
 MAX_ROWS_PER_REQUEST = 10_000  # levels asked for in one request
 NEW_PRODUCT_VARIANTS = 50
 SCAN_PRODUCTS, SCAN_VARIANTS = 50, 20
 MAX_ROWS_PER_PAGE = 20_000  # levels on one page of a scan: some 4 MB
-READ_TRIES = 2  # a product that changes while its pages are read is read again from the start
 MAX_WALK = (
     20_000  # Shopify ends a cursor walk at 25,000 objects; then the walk starts anew behind the last id
 )
@@ -132,14 +129,9 @@ async def read_product(
     Raises:
         ShopifyError: LIMIT when it takes more than 100 requests, CHANGED when it changed twice meanwhile.
     """
-    for attempt in range(1, READ_TRIES + 1):
-        reading = _Reading(caller, priority, channels=channels)
-        try:
-            return await reading.whole(product_id, item_ids)
-        except ShopifyError as error:
-            if error.code is not ErrorCode.CHANGED or attempt == READ_TRIES:
-                raise
-    raise AssertionError("the last attempt returns or raises")
+    return await again_if_changed(
+        lambda: _Reading(caller, priority, channels=channels).whole(product_id, item_ids)
+    )
 
 
 async def scan_products(
@@ -228,32 +220,17 @@ def _assembled(node: Node) -> Assembly:
     return assembly
 
 
-class _Reading:
-    """The requests of one product's read, counted against the limit."""
+class _Reading(CountedReads):
+    """The requests of one product's read."""
 
     def __init__(self, caller: Caller, priority: Priority, *, channels: int) -> None:
-        self._caller = caller
-        self._priority = priority
+        super().__init__(caller, priority)
         self._channels = channels
-        self._requests = 0
         self._levels = page_for(len(caller.account.locations))
 
     def anew(self) -> "_Reading":
         """The same for another product, with a count of its own."""
         return _Reading(self._caller, self._priority, channels=self._channels)
-
-    async def paged(self, name: str, wanted: Sizes, variables: JsonObject) -> Node:
-        """A query with page sizes, made smaller when the server finds it too costly."""
-        query, sizes = operation(name), self._caller.wiring.sizes
-        while True:
-            fitting = sizes.fitting(name, wanted, lambda tried: query.cost({**variables, **tried}))
-            self._count()
-            try:
-                return await self._caller.read(name, {**variables, **fitting}, priority=self._priority)
-            except ShopifyError as error:
-                if error.code is not ErrorCode.TOO_COSTLY or max(fitting.values()) <= 1:
-                    raise
-                sizes.shrink(name)
 
     def channel_sizes(self, *, asked: bool) -> dict[str, int]:
         """How many channels of a product to ask for: as many as the shop has, up to a page."""
@@ -334,7 +311,7 @@ class _Reading:
         data = await self.paged("read_product", wanted, variables)
         node = data.optional_child("product")
         if node is None:
-            raise _changed(assembly.head)
+            raise changed(assembly.head.title)
         assembly.add_variants(node.child("variants"))
         assembly.add_items(_items(data))
 
@@ -343,24 +320,22 @@ class _Reading:
         assembly.add_items(_items(data))
 
     async def _more_levels(self, assembly: Assembly, item: ItemLevels) -> None:
-        variables = {"id": item.item_id, "after": item.after}
-        data = await self.paged("item_levels", {"levels": MAX_PAGE}, variables)
-        node = data.optional_child("inventoryItem")
-        if node is None:
-            raise _changed(assembly.head)
-        assembly.add_levels(item_levels(node))
+        page = await self.levels_after(item)
+        if page is None:
+            raise changed(assembly.head.title)
+        assembly.add_levels(page)
 
     async def _more_publications(self, assembly: Assembly) -> None:
         variables = {"id": assembly.head.id, "after": assembly.more_publications}
         data = await self.paged("product_publications", {"channels": MAX_PAGE}, variables)
         node = data.optional_child("product")
         if node is None:
-            raise _changed(assembly.head)
+            raise changed(assembly.head.title)
         assembly.add_publications(node.child("resourcePublicationsV2"))
 
     def _built(self, assembly: Assembly) -> ProductRead:
         if assembly.missing_items():
-            raise _changed(assembly.head)
+            raise changed(assembly.head.title)
         head = assembly.head
         return ProductRead(
             id=head.id,
@@ -380,25 +355,7 @@ class _Reading:
     def _batch(self) -> int:
         return min(MAX_PAGE, MAX_ROWS_PER_REQUEST // self._levels)
 
-    def _count(self) -> None:
-        self._requests += 1
-        if self._requests > MAX_REQUESTS_PER_PRODUCT:
-            raise ShopifyError(
-                ErrorCode.LIMIT,
-                f"A product needs more than {MAX_REQUESTS_PER_PRODUCT} requests to be read whole: it has too many "
-                "variants and locations. It is left alone; nothing was concluded from the part that was read.",
-                permanent=True,
-            )
-
 
 def _items(data: Node) -> list[ItemLevels]:
     found = [node for node in data.optional_children("nodes") if node is not None]
     return [item_levels(node) for node in found if node.has("inventoryLevels")]
-
-
-def _changed(head: ProductHead) -> ShopifyError:
-    return ShopifyError(
-        ErrorCode.CHANGED,
-        f"The product {head.title!r} changed while it was read. It is read again.",
-        permanent=False,
-    )
