@@ -111,6 +111,7 @@ def _as_row(new: NewShop, now: datetime) -> Shop:
         locations=(),
         channels=(),
         default_location_id=None,
+        primary_host="",
         read_at=None,
         created_at=now,
     )

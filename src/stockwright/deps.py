@@ -50,6 +50,7 @@ def shop_as_read(shop: Shop) -> ShopRead:
         locations=shop.locations,
         default_location_id=shop.default_location_id,
         channels=shop.channels,
+        primary_host=shop.primary_host,
     )
 
 

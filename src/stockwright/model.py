@@ -252,3 +252,4 @@ class ShopRead:
     locations: tuple[Location, ...] = field(default=())
     default_location_id: LocationGid | None = None
     channels: tuple[Channel, ...] = ()  # none where the app may not read publications
+    primary_host: str = ""  # where customers find it, such as www.example.com; "" = not read yet

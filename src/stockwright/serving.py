@@ -48,6 +48,7 @@ async def serve_web(settings: Settings, dsn: str, sock: socket.socket, stop: asy
                 create_app(deps),
                 http="httptools",
                 ws="none",
+                proxy_headers=False,  # web/clients.py reads them
                 lifespan="off",
                 log_config=None,
                 access_log=False,

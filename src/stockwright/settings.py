@@ -7,6 +7,7 @@ wins. Nothing below this module reads the environment.
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -110,6 +111,10 @@ class Settings(BaseModel):
         le=100 * _MEGABYTE,
         description="Largest request body that is accepted.",
     )
+    trusted_proxies: str = Field(
+        default="127.0.0.0/8, ::1/128",
+        description="Networks of your own web servers in front, whose X-Forwarded-For is believed; separated by commas.",
+    )
     api_requests_per_s: float = Field(
         default=10.0, gt=0, le=10_000, description="Requests that an API token may make in the long run."
     )
@@ -185,10 +190,23 @@ class Settings(BaseModel):
         default=30.0, gt=0, le=300, description="How long the mail server may take for an answer."
     )
 
+    @property
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of `trusted_proxies`."""
+        return tuple(ip_network(part.strip()) for part in self.trusted_proxies.split(",") if part.strip())
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for part in value.split(","):
+            if part.strip():
+                ip_network(part.strip())  # its message says what is wrong
+        return value
 
     @field_validator("public_url")
     @classmethod

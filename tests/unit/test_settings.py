@@ -86,3 +86,10 @@ def test_every_setting_says_what_it_means() -> None:
     assert [line.name for line in lines if not line.meaning.endswith(".")] == []
     [port] = [line for line in lines if line.name == "STOCKWRIGHT_PORT"]
     assert (port.value, port.default) == ("9000", "8000")
+
+
+def test_networks_of_proxies_are_read_and_others_refused() -> None:
+    settings = load({"STOCKWRIGHT_TRUSTED_PROXIES": "10.0.0.0/8, ::1/128,"}, env_file=None)
+    assert [str(network) for network in settings.proxy_networks] == ["10.0.0.0/8", "::1/128"]
+    with pytest.raises(SettingsError, match="STOCKWRIGHT_TRUSTED_PROXIES cannot be used"):
+        load({"STOCKWRIGHT_TRUSTED_PROXIES": "10.0.0.1/8"}, env_file=None)

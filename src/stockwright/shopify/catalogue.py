@@ -101,6 +101,7 @@ def _shop_answer(data: Node, locations: tuple[Location, ...]) -> ShopAnswer:
         shop=ShopRead(
             name=shop.text("name"),
             timezone=shop.text("ianaTimezone"),
+            primary_host=shop.child("primaryDomain").text("host").lower(),
             locations=locations,
             default_location_id=LocationGid(primary.text("id")) if primary else None,
         ),

@@ -49,6 +49,7 @@ class Shop:
     locations: tuple[Location, ...]
     channels: tuple[Channel, ...]
     default_location_id: LocationGid | None
+    primary_host: str  # where customers find it; "" = not read yet
     on_unknown: str
     read_at: datetime | None
     created_at: datetime
@@ -118,13 +119,14 @@ async def save_token(conn: AsyncConnection, shop_id: ShopId, token: bytes, *, ex
 async def save_shop_read(
     conn: AsyncConnection, shop_id: ShopId, read: ShopRead, *, scopes: Sequence[str], read_at: datetime
 ) -> None:
-    """Store what a read of the shop showed: name, time zone, locations, channels, default location, scopes."""
+    """Store what a read of the shop showed: name, time zone, locations, channels, default location, address, scopes."""
     values = {
         "name": read.name,
         "timezone": read.timezone,
         "locations": Jsonb([_location_json(location) for location in read.locations]),
         "channels": Jsonb([vars(channel) for channel in read.channels]),
         "default_location_id": read.default_location_id,
+        "primary_host": read.primary_host,
         "scopes": sorted(scopes),
         "read_at": read_at,
     }

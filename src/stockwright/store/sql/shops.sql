@@ -11,23 +11,23 @@ select shop_id from shop;
 
 -- get_shop: one shop by id
 select shop_id, domain, api_url, plan, status, status_reason, auth_mode, client_id, secrets, token,
-       token_expires_at, scopes, name, timezone, locations, channels, default_location_id, on_unknown, read_at, created_at
+       token_expires_at, scopes, name, timezone, locations, channels, default_location_id, primary_host, on_unknown, read_at, created_at
 from shops where shop_id = %(shop_id)s;
 
 -- find_shop: one shop by domain
 select shop_id, domain, api_url, plan, status, status_reason, auth_mode, client_id, secrets, token,
-       token_expires_at, scopes, name, timezone, locations, channels, default_location_id, on_unknown, read_at, created_at
+       token_expires_at, scopes, name, timezone, locations, channels, default_location_id, primary_host, on_unknown, read_at, created_at
 from shops where domain = %(domain)s;
 
 -- lock_shop: one shop by id, against a second renewal; rows that refer to it can still be added
 select shop_id, domain, api_url, plan, status, status_reason, auth_mode, client_id, secrets, token,
-       token_expires_at, scopes, name, timezone, locations, channels, default_location_id, on_unknown, read_at, created_at
+       token_expires_at, scopes, name, timezone, locations, channels, default_location_id, primary_host, on_unknown, read_at, created_at
 from shops where shop_id = %(shop_id)s
 for no key update;
 
 -- list_shops: all shops by domain
 select shop_id, domain, api_url, plan, status, status_reason, auth_mode, client_id, secrets, token,
-       token_expires_at, scopes, name, timezone, locations, channels, default_location_id, on_unknown, read_at, created_at
+       token_expires_at, scopes, name, timezone, locations, channels, default_location_id, primary_host, on_unknown, read_at, created_at
 from shops order by domain limit 10000;
 
 -- delete_shop: remove a shop and what refers to it
@@ -41,7 +41,7 @@ update shops set token = %(token)s, token_expires_at = %(expires_at)s where shop
 
 -- save_shop_read: what a read of the shop showed
 update shops set name = %(name)s, timezone = %(timezone)s, locations = %(locations)s, channels = %(channels)s,
-    default_location_id = %(default_location_id)s, scopes = %(scopes)s, read_at = %(read_at)s
+    default_location_id = %(default_location_id)s, primary_host = %(primary_host)s, scopes = %(scopes)s, read_at = %(read_at)s
 where shop_id = %(shop_id)s;
 
 -- set_status: active, paused or uninstalled, and why

@@ -19,6 +19,7 @@ from stockwright.model import JsonObject
 from stockwright.store.audit import Actor
 from stockwright.store.sessions import SessionRow
 from stockwright.web.admin.site import Site
+from stockwright.web.clients import client_address
 
 _ANONYMOUS_COOKIE_S = 3600 * 12
 
@@ -84,7 +85,8 @@ def flash(request: Request, text: str, *, kind: str = "good") -> None:
 
 def visitor_of(request: Request) -> Visitor:
     """Where a request comes from, for limits and the list of sessions."""
-    address = request.client.host if request.client else "unknown"
+    trusted = site_of(request).own.settings.proxy_networks
+    address = client_address(request, trusted) or "unknown"
     return Visitor(address=address, agent=request.headers.get("user-agent", ""))
 
 

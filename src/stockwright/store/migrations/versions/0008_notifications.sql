@@ -37,18 +37,21 @@ create table offer_items (
     variant_id    text not null default '',           -- gid; '' = every variant of the product
     product_title text not null default '',
     variant_title text not null default '',
+    is_missing    boolean not null default false,     -- the shop has deleted it
     added_at      timestamptz not null default now(),
     primary key (shop_id, offer_id, product_id, variant_id),
     foreign key (shop_id, offer_id) references offers on delete cascade
 );
 create index offer_items_of_product on offer_items (shop_id, product_id);
 
--- Variants whose pre-order auto-disable has stopped, until they are sold out again.
-create table offer_stops (
+-- What was last seen of each variant of an offer with auto-disable, and whether its pre-order is stopped.
+create table offer_variants (
     shop_id    bigint not null,
     offer_id   text not null,
+    product_id text not null,
     variant_id text not null,
-    stopped_at timestamptz not null,
+    is_out     boolean not null,                      -- sold out, and not back since
+    stopped_at timestamptz,                           -- since when its pre-order is stopped; null = it is not
     primary key (shop_id, offer_id, variant_id),
     foreign key (shop_id, offer_id) references offers on delete cascade
 );
@@ -67,6 +70,26 @@ create table offer_orders (
     foreign key (shop_id, offer_id) references offers on delete cascade
 );
 create index offer_orders_of_customer on offer_orders (shop_id, offer_id, customer_id);
+
+-- Up to where the orders of a shop were counted for the limits of its offers.
+create table offer_counting (
+    shop_id    bigint primary key references shops on delete cascade,
+    counted_to timestamptz not null,                  -- orders made until then are counted
+    looked_at  timestamptz not null,
+    problem    text not null default ''               -- why they cannot be counted; '' = they are
+);
+
+-- The offers as the theme reads them, in metafields of the app: what is written there, and what is to be.
+create table offer_themes (
+    shop_id    bigint primary key references shops on delete cascade,
+    wanted     bigint not null default 1,             -- grows with each change of offers
+    written    bigint not null default 0,             -- the change up to which the shop has them
+    digests    jsonb not null default '{}',           -- by key of the metafield: what was written last
+    attempts   integer not null default 0,            -- failed in a row
+    next_at    timestamptz not null default now(),
+    problem    text not null default '',              -- why the last attempt failed; '' = it did not
+    written_at timestamptz
+);
 
 -- A subscriber: one request of one address to be told when one variant is back. Many may have ended; one can wait.
 create table subscribers (
@@ -321,6 +344,8 @@ create table people_import_refusals (
 );
 
 create index messages_of_recipient on messages (shop_id, lower(recipient));
+
+alter table shops add column primary_host text not null default ''; -- where customers find it, such as www.example.com
 
 alter table mail_settings add column dkim_domain text not null default '';
 alter table mail_settings add column dkim_selector text not null default '';
