@@ -271,6 +271,18 @@ def test_an_after_value_under_the_stamp_from_before_the_send_is_not_assumed() ->
     assert not step.state.intent.first_read.all_at_after_value
 
 
+def test_a_sale_and_our_write_in_one_second_share_a_stamp_of_whole_seconds() -> None:
+    """Both members were sold just before the correction: its rows carry the stamp that it will leave."""
+    shop = adopted(10, 10)
+    shop.whole_second_stamps = True
+    shop.move("A", -1)
+    shop.move("B", -1)
+    shop.observe()
+    stamps = dict(shop.stamps)
+    shop.carry(shop.lose(applied=True))
+    assert (shop.stamps, shop.shown(), shop.pool.assumed) == (stamps, (8, 8), 1)
+
+
 def test_an_operators_freeze_waits_for_the_correction_on_its_way() -> None:
     shop = correcting()
     freeze_by_operator(shop)

@@ -148,8 +148,13 @@ def _write_first_read(draft: Draft, seen: Mapping[MemberId, Seen], read: Observa
 def _at_after_value(row: IntentRow, seen: Seen | None, intent: Intent, policy: Policy) -> bool:
     if seen is None or seen.stamp is None or seen.available != row.after:
         return False
-    newer = row.stamp is None or seen.stamp > row.stamp
-    return newer and _latest(seen.stamp) >= intent.sent_at - timedelta(seconds=policy.clock_skew_s)
+    renewed = row.stamp is None or seen.stamp > row.stamp or _same_second(seen.stamp, row.stamp)
+    return renewed and _latest(seen.stamp) >= intent.sent_at - timedelta(seconds=policy.clock_skew_s)
+
+
+def _same_second(one: datetime, other: datetime) -> bool:
+    """Two changes of a level within one second carry the same stamp, where stamps are whole seconds."""
+    return one == other and not one.microsecond
 
 
 # --- evidence -------------------------------------------------------------------------------------
