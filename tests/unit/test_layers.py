@@ -28,7 +28,16 @@ ROWS = (
     Row(modules=frozenset({"deps", "bookkeeping", "remembering", "situations", "evidence"})),
     Row(
         modules=frozenset(
-            {"scanning", "installing", "previewing", "reporting", "restock_mail", "reviewing", "steering"}
+            {
+                "scanning",
+                "installing",
+                "offering",
+                "previewing",
+                "reporting",
+                "restock_mail",
+                "reviewing",
+                "steering",
+            }
         )
     ),
     Row(modules=frozenset({"inbox", "engine", "effects", "publishing", "sending"}), apart=True),
@@ -36,6 +45,7 @@ ROWS = (
         modules=frozenset(
             {
                 "adding",
+                "bouncing",
                 "checking",
                 "explaining",
                 "gathering",
