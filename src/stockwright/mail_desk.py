@@ -1,5 +1,6 @@
 """What a person does with mail, from the command line or a page: settings, a test, how it stands, going on."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -8,9 +9,10 @@ from typing import assert_never
 from stockwright.deps import Deps
 from stockwright.mail.account import Account
 from stockwright.mail.addresses import checked_address, checked_text
+from stockwright.mail.dkim import DkimKey, new_key
 from stockwright.mail.outcome import NotSent, Outcome, Sent, Unknown, Yielded
 from stockwright.mail.smtp import SmtpSender
-from stockwright.mailing import NO_SERVER, account_for, compose, new_message, pace_of, time_text
+from stockwright.mailing import NO_SERVER, account_for, compose, dkim_key, new_message, pace_of, time_text
 from stockwright.model import Json, StockwrightError
 from stockwright.sending import Ready, send_claimed
 from stockwright.store import mail_settings, messages, wake
@@ -73,12 +75,18 @@ def _account(deps: Deps, shop: Shop, row: MailSettingsRow) -> tuple[Account | No
 
 
 async def change_settings(
-    deps: Deps, shop: Shop, changes: Mapping[str, Json], *, password: str | None = None
+    deps: Deps,
+    shop: Shop,
+    changes: Mapping[str, Json],
+    *,
+    password: str | None = None,
+    dkim_pem: str | None = None,
 ) -> MailSettingsRow:
     """Change some of a shop's mail settings (fields of MailSettingsRow) and let its queue try them.
 
     `port` and `rate_per_minute`: 0 stands for the usual one. `password`: "" removes it, None leaves it. The `host`
-    "" goes back to the installation's server, and forgets what belonged to the shop's own.
+    "" goes back to the installation's server, and forgets what belonged to the shop's own. `dkim_pem`: a private key;
+    "" removes it, None leaves it.
 
     Raises:
         StockwrightError: the settings cannot be used; nothing was changed.
@@ -90,6 +98,8 @@ async def change_settings(
         changed = _checked(replace(row, **_values(changes)))
         if password is not None:
             changed = replace(changed, password=deps.mailing.seal_password(password) if password else None)
+        if dkim_pem is not None:
+            changed = _with_dkim(deps, changed, dkim_pem)
         if changed.host and not changed.from_address:
             raise StockwrightError(
                 "A mail server of the shop's own needs the address that mail comes from (--from)."
@@ -98,6 +108,30 @@ async def change_settings(
         await mail_settings.save(conn, shop.shop_id, changed, deps.clock())
         await wake.wake(conn, [(messages.queue_key(shop.shop_id), None)])
     return changed
+
+
+def _with_dkim(deps: Deps, row: MailSettingsRow, pem: str) -> MailSettingsRow:
+    if not pem:
+        return replace(row, dkim_key=None, dkim_domain="", dkim_selector="")
+    key = DkimKey(domain=row.dkim_domain, selector=row.dkim_selector, pem=pem)
+    return replace(row, dkim_key=deps.mailing.seal_password(key.pem))
+
+
+def dkim_record(deps: Deps, row: MailSettingsRow) -> tuple[str, str] | None:
+    """Name and text of the TXT record that receivers look a shop's key up in; None: it has no key."""
+    key = dkim_key(deps.mailing, row)
+    return (key.record_name, key.record) if key else None
+
+
+async def make_dkim_key(deps: Deps, shop: Shop, *, domain: str, selector: str) -> MailSettingsRow:
+    """Give a shop a fresh key of 2,048 bits in place of the one that it has.
+
+    Raises:
+        StockwrightError: no DNS names, or the sender's address is not of the domain.
+    """
+    key = await asyncio.to_thread(new_key, domain.strip().lower(), selector.strip().lower())
+    names = {"dkim_domain": key.domain, "dkim_selector": key.selector}
+    return await change_settings(deps, shop, names, dkim_pem=key.pem)
 
 
 def _values(changes: Mapping[str, Json]) -> dict[str, Json]:
@@ -114,8 +148,10 @@ def _checked(row: MailSettingsRow) -> MailSettingsRow:
             "A port and a user belong to a mail server of the shop's own: give --host too."
         )
     checked_text(row.from_name, what="sender's name")
+    checked_text(row.postal_address, what="postal address")
     return replace(
         row,
+        bounce_address=_address(row.bounce_address, "address for mail that comes back"),
         from_address=_address(row.from_address, "sender's address"),
         reply_to=_address(row.reply_to, "reply address"),
         owner_email=_address(row.owner_email, "owner's address"),

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from stockwright.mail.account import PORTS, Account, Security
+from stockwright.mail.dkim import DkimKey
 from stockwright.mail.kinds import Texts, builtin_for, kind_named, locales_for
 from stockwright.mail.message import Envelope, Message
 from stockwright.mail.smtp import Sender, SmtpSender
@@ -145,15 +146,19 @@ def account_for(mailing: Mailing, shop: Shop, row: MailSettingsRow) -> Account |
         from_address=row.from_address or general.envelope.from_address,
         from_name=row.from_name or general.envelope.from_name or shop.name,
         reply_to=row.reply_to or general.envelope.reply_to,
+        bounce_address=row.bounce_address,
     )
-    return replace(general, envelope=envelope)
+    return replace(general, envelope=envelope, dkim=dkim_key(mailing, row))
 
 
 def _own_account(mailing: Mailing, shop: Shop, row: MailSettingsRow) -> Account:
     general = mailing.account
     security = Security(row.security)
     envelope = Envelope(
-        from_address=row.from_address, from_name=row.from_name or shop.name, reply_to=row.reply_to
+        from_address=row.from_address,
+        from_name=row.from_name or shop.name,
+        reply_to=row.reply_to,
+        bounce_address=row.bounce_address,
     )
     account = Account(
         host=row.host,
@@ -164,6 +169,7 @@ def _own_account(mailing: Mailing, shop: Shop, row: MailSettingsRow) -> Account:
         password=mailing.open_password(row.password) if row.password else "",
         verify=row.verify,
         allow_plain=row.allow_plain,
+        dkim=dkim_key(mailing, row),
     )
     if row.rate_per_minute is not None:
         account = replace(account, rate_per_minute=row.rate_per_minute)
@@ -172,6 +178,14 @@ def _own_account(mailing: Mailing, shop: Shop, row: MailSettingsRow) -> Account:
             account, ca_file=general.ca_file, ehlo_name=general.ehlo_name, timeout_s=general.timeout_s
         )
     return account
+
+
+def dkim_key(mailing: Mailing, row: MailSettingsRow) -> DkimKey | None:
+    """The key that signs a shop's mail; None: mail is not signed here."""
+    if not row.dkim_domain or not row.dkim_key:
+        return None
+    pem = mailing.open_password(row.dkim_key)
+    return DkimKey(domain=row.dkim_domain, selector=row.dkim_selector, pem=pem)
 
 
 def pace_of(row: MailSettingsRow, shop_id: ShopId) -> int:

@@ -276,7 +276,8 @@ def build(claimed: Claimed, account: Account, now: datetime) -> Letter:
         from_name=claimed.from_name,
         reply_to=claimed.reply_to,
     )
-    return letter(message, account.envelope, number=claimed.message_id, date=now)
+    built = letter(message, account.envelope, number=claimed.message_id, date=now)
+    return account.dkim.sign(built) if account.dkim else built
 
 
 async def _surely(record: Callable[[], Awaitable[None]]) -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockwright.mail.bounces import REPORT_LIMIT_BYTES, NoReport, Report, Verdict, read_report
+from stockwright.mail.message import Envelope, return_path
 
 NUMBER = "msg_01k9q2zt7m4h8x2c6v0b"
 OURS = f"<{NUMBER}.0123456789abcdef@shop.example>"
@@ -152,3 +153,12 @@ def test_damage_raises_nothing_else(noise: bytes, at: int) -> None:
     except NoReport:
         return
     assert all(len(report.diagnostic) <= 500 for report in reports)
+
+
+def test_the_address_that_it_was_sent_to_names_the_message_too() -> None:
+    envelope = Envelope(from_address="hello@shop.example", bounce_address="bounces@shop.example")
+    path = return_path(NUMBER, envelope)
+    assert path == f"bounces+{NUMBER}@shop.example"
+    data = delivery_status(HEAD, one("failed", "5.1.1"), message_id="<elsewhere@x>")
+    report = the_report(data.replace(b"To: hello@shop.example", f"To: <{path}>".encode()))
+    assert (report.number, report.message_id) == (NUMBER, "")

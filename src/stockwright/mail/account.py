@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from stockwright.mail.addresses import MailRefused
+from stockwright.mail.dkim import DkimKey
 from stockwright.mail.message import Envelope
 
 
@@ -40,6 +41,7 @@ class Account:
     verify: bool = True
     allow_plain: bool = False  # let `none` go beyond this machine
     rate_per_minute: int = 600
+    dkim: DkimKey | None = None  # signs what is sent; None: the server does, or nobody
     timeout_s: float = 30.0  # for the connection, and for each answer; the last one may take four times that
 
     def __post_init__(self) -> None:
@@ -49,6 +51,8 @@ class Account:
             raise MailRefused(f"The mail server's port {self.port} is not between 1 and 65535.")
         if not 1 <= self.rate_per_minute <= 100_000:
             raise MailRefused(f"The rate {self.rate_per_minute} is not between 1 and 100000 per minute.")
+        if self.dkim is not None:
+            self.dkim.check_sender(self.envelope.from_address)
         if self.security is Security.NONE and not (self.allow_plain or is_loopback(self.host)):
             raise MailRefused(
                 f"Mail to {self.host} would travel readable for everybody on the way. Choose starttls or tls, "

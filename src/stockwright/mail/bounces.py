@@ -1,7 +1,7 @@
 """Reading reports of mail that came back: delivery status (RFC 3464) and complaints (RFC 5965). Pure.
 
-Which message a report is about is told by the token in the envelope's address, or by the Message-ID in the headers
-that came back. A report without either of ours says nothing: anybody can write one.
+Which message a report is about is told by our id in the address that it was sent to, or by the Message-ID in the
+headers that came back. A report without either of ours says nothing: anybody can write one.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ _STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})")
 _OURS = re.compile(
     r"<(?P<number>[a-z]{2,8}_[0-9a-z]{10,40})\.(?P<digest>[0-9a-f]{16})@(?P<domain>[^>\s]{1,255})>"
 )
+_RETURN_PATH = re.compile(r"\+(?P<number>[a-z]{2,8}_[0-9a-z]{10,40})@")  # as `message.return_path` writes it
 _HARD = re.compile(r"5\.1\.\d+|5\.2\.1")  # there is no such mailbox, or it is switched off
 _NO_COMPLAINTS = ("not-spam", "virus", "auth-failure")
 _DETAIL_LIMIT = 500
@@ -170,13 +171,20 @@ def _feedback(part: Message) -> Message:
 
 
 def _returned(mail: EmailMessage) -> tuple[str, str]:
-    """The Message-ID of ours in the returned headers and our id in it; ("", "") when there is none."""
+    """The Message-ID of ours in the returned headers and our id, there or in the report's address; "" = none."""
     for part in mail.walk():
         if part.get_content_type() in ("message/rfc822", "message/rfc822-headers", "text/rfc822-headers"):
             found = _OURS.search(_headers_of(part))
             if found:
                 return found[0], found["number"]
-    return "", ""
+    return "", _number_in_address(mail)
+
+
+def _number_in_address(mail: EmailMessage) -> str:
+    for name in ("To", "Delivered-To", "X-Original-To"):
+        if found := _RETURN_PATH.search(_field(mail, name)):
+            return found["number"]
+    return ""
 
 
 def _headers_of(part: Message) -> str:

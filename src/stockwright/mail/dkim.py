@@ -8,6 +8,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field, replace
 from email import message_from_bytes
+from email.utils import parseaddr
 
 import dkim
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -66,18 +67,26 @@ class DkimKey:
         parts = [text[start : start + _TXT_PART] for start in range(0, len(text), _TXT_PART)]
         return " ".join(f'"{part}"' for part in parts)
 
+    def check_sender(self, address: str) -> None:
+        """Receivers count a signature only for senders of its domain.
+
+        Raises:
+            MailRefused: the address is not of the key's domain, nor below it.
+        """
+        host = address.rpartition("@")[2].lower()
+        if host != self.domain.lower() and not host.endswith("." + self.domain.lower()):
+            raise MailRefused(
+                f"The DKIM key is of {self.domain} and the sender's address of {host}: receivers would not count it."
+            )
+
     def sign(self, letter: Letter) -> Letter:
         """The letter with a DKIM-Signature in front. Takes some 15 ms of a core: not for an event loop.
 
         Raises:
             MailRefused: the sender's address is not of the key's domain.
         """
-        host = letter.sender.rpartition("@")[2].lower()
-        if host != self.domain.lower() and not host.endswith("." + self.domain.lower()):
-            raise MailRefused(
-                f"The DKIM key is of {self.domain} and the sender's address of {host}: receivers would not count it."
-            )
         present = message_from_bytes(letter.data)
+        self.check_sender(parseaddr(str(present["From"]))[1])
         signature = dkim.sign(
             letter.data,
             self.selector.encode(),

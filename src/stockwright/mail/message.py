@@ -70,9 +70,13 @@ class Envelope:
     from_address: str
     from_name: str = ""
     reply_to: str = ""
+    bounce_address: str = ""  # where mail that comes back goes; "" = the sender's address
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "from_address", checked_address(self.from_address, what="sender's address"))
+        if self.bounce_address:
+            bounce = checked_address(self.bounce_address, what="address for mail that comes back")
+            object.__setattr__(self, "bounce_address", bounce)
         checked_text(self.from_name, what="sender's name")
         if self.reply_to:
             object.__setattr__(self, "reply_to", checked_address(self.reply_to, what="reply address"))
@@ -100,6 +104,14 @@ def message_id(number: str, *, sender: str) -> str:
     return f"<{number}.{digest}@{domain}>"
 
 
+def return_path(number: str, envelope: Envelope) -> str:
+    """The envelope's sender: bounces@example.com becomes bounces+msg_01k9...@example.com, one for each message."""
+    if not envelope.bounce_address:
+        return envelope.from_address
+    local, _, domain = envelope.bounce_address.rpartition("@")
+    return f"{local}+{number}@{domain}"
+
+
 def letter(message: Message, envelope: Envelope, *, number: str, date: datetime) -> Letter:
     """Build the bytes: text and HTML as alternatives, every line short, nothing but ASCII where it can be."""
     needs_utf8 = not (message.to.isascii() and envelope.from_address.isascii())
@@ -119,7 +131,7 @@ def letter(message: Message, envelope: Envelope, *, number: str, date: datetime)
         mail.add_alternative(message.html, subtype="html")
     return Letter(
         message_id=str(mail["Message-ID"]),
-        sender=envelope.from_address,
+        sender=return_path(number, envelope),
         recipient=message.to,
         data=mail.as_bytes(),
     )

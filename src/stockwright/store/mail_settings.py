@@ -34,6 +34,11 @@ class MailSettingsRow:
     verify: bool = True
     allow_plain: bool = False
     owner_email: str = ""
+    dkim_domain: str = ""  # "" = mail is not signed here
+    dkim_selector: str = ""
+    dkim_key: bytes | None = field(default=None, repr=False)  # sealed PEM
+    postal_address: str = ""  # at the foot of mail to shoppers, as CAN-SPAM asks
+    bounce_address: str = ""  # where mail that comes back goes; "" = the sender's address
     updated_at: datetime | None = None
 
 

@@ -1,18 +1,23 @@
 -- get: what a shop sets of its mail
 select host, port, security, username, password, from_address, from_name, reply_to, rate_per_minute, verify,
-       allow_plain, owner_email, updated_at
+       allow_plain, owner_email, dkim_domain, dkim_selector, dkim_key, postal_address, bounce_address, updated_at
 from mail_settings where shop_id = %(shop_id)s;
 
 -- save: all of it
 insert into mail_settings (shop_id, host, port, security, username, password, from_address, from_name, reply_to,
-                           rate_per_minute, verify, allow_plain, owner_email, updated_at)
+                           rate_per_minute, verify, allow_plain, owner_email, dkim_domain, dkim_selector, dkim_key,
+                           postal_address, bounce_address, updated_at)
 values (%(shop_id)s, %(host)s, %(port)s, %(security)s, %(username)s, %(password)s, %(from_address)s, %(from_name)s,
-        %(reply_to)s, %(rate_per_minute)s, %(verify)s, %(allow_plain)s, %(owner_email)s, %(updated_at)s)
+        %(reply_to)s, %(rate_per_minute)s, %(verify)s, %(allow_plain)s, %(owner_email)s,
+        %(dkim_domain)s, %(dkim_selector)s, %(dkim_key)s, %(postal_address)s, %(bounce_address)s, %(updated_at)s)
 on conflict (shop_id) do update
 set host = excluded.host, port = excluded.port, security = excluded.security, username = excluded.username,
     password = excluded.password, from_address = excluded.from_address, from_name = excluded.from_name,
     reply_to = excluded.reply_to, rate_per_minute = excluded.rate_per_minute, verify = excluded.verify,
-    allow_plain = excluded.allow_plain, owner_email = excluded.owner_email, updated_at = excluded.updated_at;
+    allow_plain = excluded.allow_plain, owner_email = excluded.owner_email,
+    dkim_domain = excluded.dkim_domain, dkim_selector = excluded.dkim_selector, dkim_key = excluded.dkim_key,
+    postal_address = excluded.postal_address, bounce_address = excluded.bounce_address,
+    updated_at = excluded.updated_at;
 
 -- queue: how sending stands for a shop
 select stopped_at, stop_reason, stopped_with, look_at, paused_until, pause_reason, pauses, policy_in_row
