@@ -3,14 +3,17 @@
 Reports come by IMAP, by the API and by a command. Reading one twice does nothing the second time.
 """
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
 from stockwright.deps import Deps
-from stockwright.mail.bounces import Report, Verdict, read_report
+from stockwright.mail.bounces import NoReport, Report, Verdict, read_report
+from stockwright.mail.imap import PORTS, Mailbox, read_unseen
 from stockwright.mail.message import message_id
+from stockwright.settings import Settings
 from stockwright.store import bounces
 from stockwright.store.bounces import BounceRow, ReturnedMessage
 from stockwright.store.database import Connection
@@ -20,6 +23,7 @@ LOG = structlog.get_logger(__name__)
 SOFT_LIMIT = 3  # messages that bounced softly ...
 SOFT_WITHIN = timedelta(days=30)  # ... within this time, after which an address is mailed no more
 KEPT = timedelta(days=90)
+_TAKE_LIMIT_S = 60.0  # for one report to be stored
 _DELETE_BATCH, _DELETE_BATCHES = 500, 200
 
 
@@ -139,3 +143,43 @@ async def delete_old(deps: Deps) -> None:
                 < _DELETE_BATCH
             ):
                 return
+
+
+def bounce_mailbox(settings: Settings) -> Mailbox | None:
+    """The mailbox that mail comes back to; None when none is set.
+
+    Raises:
+        StockwrightError: settings that cannot be used.
+    """
+    if settings.bounce_imap_host is None:
+        return None
+    password = settings.bounce_imap_password
+    return Mailbox(
+        host=settings.bounce_imap_host,
+        port=settings.bounce_imap_port or PORTS[settings.bounce_imap_security],
+        security=settings.bounce_imap_security,
+        user=settings.bounce_imap_user,
+        password=password.get_secret_value() if password else "",
+        folder=settings.bounce_imap_folder,
+    )
+
+
+async def read_mailbox(deps: Deps, mailbox: Mailbox) -> int:
+    """Read what came back since the last visit; how many mails. Each is marked as seen once it was dealt with.
+
+    Raises:
+        MailboxUnreachable: it could not be read; the next visit goes on there.
+    """
+    loop = asyncio.get_running_loop()
+
+    def take(data: bytes) -> None:
+        asyncio.run_coroutine_threadsafe(_take_mail(deps, data), loop).result(_TAKE_LIMIT_S)
+
+    return await asyncio.to_thread(read_unseen, mailbox, take)
+
+
+async def _take_mail(deps: Deps, data: bytes) -> None:
+    try:
+        await take_report(deps, data, source="imap")
+    except NoReport as error:
+        LOG.info("a mail in the mailbox for returned mail is no report", reason=str(error))

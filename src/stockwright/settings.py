@@ -189,6 +189,22 @@ class Settings(BaseModel):
     smtp_timeout_s: float = Field(
         default=30.0, gt=0, le=300, description="How long the mail server may take for an answer."
     )
+    bounce_imap_host: str | None = Field(
+        default=None,
+        description="IMAP server of the mailbox that mail comes back to. Empty: reports come by the API or not at all.",
+    )
+    bounce_imap_port: int | None = Field(
+        default=None, ge=1, le=65535, description="Its port. Empty: 993 for tls, 143 for none."
+    )
+    bounce_imap_security: Literal["none", "tls"] = Field(
+        default="tls", description="How the connection is protected; none is for this machine only."
+    )
+    bounce_imap_user: str = Field(default="", description="User of that mailbox.")
+    bounce_imap_password: SecretStr | None = Field(default=None, description="The user's password.")
+    bounce_imap_folder: str = Field(
+        default="INBOX", description="Folder that is read; what was read is marked as seen."
+    )
+    bounce_imap_every_s: float = Field(default=300.0, ge=10, le=86_400, description="How often it is read.")
 
     @property
     def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from stockwright import bouncing
 from stockwright.app import handle_key, open_deps
 from stockwright.deps import Deps
 from stockwright.jobs import Chore, Retention, WorkerDeps, WorkerLimits, keep_working
@@ -72,7 +73,21 @@ def _chores(deps: Deps, settings: Settings) -> list[Chore]:
         Chore(name="reconciliation", every_s=often_s, run=upkeep.reconcile),
         Chore(name="statistics", every_s=_STATISTICS_EVERY_S, run=site.count),
         Chore(name="old sessions", every_s=_HOUR_S, run=site.forget),
+        Chore(name="old bounces", every_s=_HOUR_S, run=partial(bouncing.delete_old, deps)),
+        *_mailbox(deps, settings),
     ]
+
+
+def _mailbox(deps: Deps, settings: Settings) -> list[Chore]:
+    """Mail that came back is read where there is a mailbox for it."""
+    mailbox = bouncing.bounce_mailbox(settings)
+    if mailbox is None:
+        return []
+
+    async def read() -> None:
+        await bouncing.read_mailbox(deps, mailbox)
+
+    return [Chore(name="returned mail", every_s=settings.bounce_imap_every_s, run=read)]
 
 
 if __name__ == "__main__":

@@ -3,11 +3,14 @@
 import dkim
 import pytest
 
-from stockwright.bouncing import SOFT_LIMIT, Taken, take_report
+from stockwright.bouncing import SOFT_LIMIT, Taken, read_mailbox, take_report
+from stockwright.mail.addresses import MailRefused
 from stockwright.mail.bounces import NoReport
+from stockwright.mail.imap import Mailbox, MailboxUnreachable
 from stockwright.mail_desk import change_settings, dkim_record, make_dkim_key
 from stockwright.model import StockwrightError
 from stockwright.store import mail_settings
+from tests.imap_server import imap_server
 from tests.journey.test_mail import the_shop
 from tests.mail_service import MailService, play
 from tests.store.rows import rows
@@ -205,3 +208,55 @@ def test_other_mail_is_told_apart(database: str) -> None:
             await take_report(service.start(), b"Subject: away\r\n\r\nuntil Monday", source="imap")
 
     play(database, story)
+
+
+# --- by IMAP -----------------------------------------------------------------------------------------------
+
+
+def a_mailbox(port: int, **changes: str) -> Mailbox:
+    given = {"host": "127.0.0.1", "user": "bounces", "password": "secret", "security": "none", **changes}
+    return Mailbox(port=port, **given)  # type: ignore[arg-type]
+
+
+def test_a_mailbox_is_read_once_and_other_mail_in_it_is_passed_over(database: str) -> None:
+    async def story(service: MailService) -> None:
+        await sent(service, "k")
+        data = delivery_status(
+            HEAD, one("failed", "5.1.1"), message_id=service.sink.mailbox.mails[0].message_id
+        )
+        with imap_server(b"Subject: away\r\n\r\nuntil Monday\r\n", data) as (port, box):
+            assert await read_mailbox(service.start(), a_mailbox(port)) == 2
+            assert box.seen == {1, 2}
+            assert await read_mailbox(service.start(), a_mailbox(port)) == 0
+        assert await told(
+            service, "select reason, source from suppressions join bounces using (shop_id)"
+        ) == [("bounced", "imap")]
+
+    play(database, story)
+
+
+def test_a_mailbox_that_breaks_off_is_gone_on_with(database: str) -> None:
+    async def story(service: MailService) -> None:
+        note = b"Subject: away\r\n\r\nuntil Monday\r\n"
+        with imap_server(note, note, note) as (port, box):
+            box.breaks_at = 2
+            with pytest.raises(MailboxUnreachable):
+                await read_mailbox(service.start(), a_mailbox(port))
+            assert box.seen == {1}
+            box.breaks_at = 0
+            assert await read_mailbox(service.start(), a_mailbox(port)) == 2
+
+    play(database, story)
+
+
+def test_a_mailbox_that_refuses_us_says_so(database: str) -> None:
+    async def story(service: MailService) -> None:
+        with imap_server() as (port, _), pytest.raises(MailboxUnreachable, match="wrong user or password"):
+            await read_mailbox(service.start(), a_mailbox(port, password="other"))
+
+    play(database, story)
+
+
+def test_a_password_goes_unprotected_to_this_machine_only() -> None:
+    with pytest.raises(MailRefused, match="Use tls"):
+        a_mailbox(143, host="imap.example.com")
