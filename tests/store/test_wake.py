@@ -145,6 +145,19 @@ def test_the_end_of_a_job_rings_for_the_one_that_waited(database: str) -> None:
     asyncio.run(story())
 
 
+def test_a_worker_whose_clock_is_behind_is_not_woken_over_and_over(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn, conn.transaction():
+            shop = await _installed(conn)
+            [(now,)] = await rows(conn, "select now()")
+            behind = now - timedelta(seconds=60)
+            await keys.set_wake_at(conn, key(shop), behind + timedelta(seconds=20))
+            assert await wake.wake_next(conn, key(shop), now=behind) == now + timedelta(seconds=20)
+            assert await wake.wake_next(conn, key(shop), now=now) == behind + timedelta(seconds=20)
+
+    asyncio.run(story())
+
+
 def test_the_next_wake_up_is_the_earliest_of_the_work_and_the_keys_own_time(database: str) -> None:
     async def story() -> None:
         async with await connect(database) as conn:
@@ -342,7 +355,7 @@ def test_pools_in_doubt_are_woken_at_once_even_when_they_wait(database: str) -> 
     asyncio.run(story())
 
 
-def test_first_looks_at_lost_answers_pass_everything_else_that_waits(database: str) -> None:
+def test_keys_with_lost_answers_pass_everything_else_that_waits(database: str) -> None:
     async def story() -> None:
         async with await connect(database) as conn:
             shop = await _installed(conn)
@@ -354,13 +367,25 @@ def test_first_looks_at_lost_answers_pass_everything_else_that_waits(database: s
             known = [key(shop, subject=name) for name in ("backlog", "looked at", "frozen", "lost")]
             await wake.wake(conn, [(one, None) for one in known])
             assert await wake.wake_in_doubt(conn) == 3
-            assert await _fetch(conn) == known[3].lock
+            assert [await _fetch(conn) for _ in known] == [known[n].lock for n in (3, 1, 0, 2)]
             assert [await wake.waits_for_first_look(conn, one) for one in known] == [
                 False,
                 False,
                 False,
                 True,
             ]
+
+    asyncio.run(story())
+
+
+def test_the_sweep_leaves_frozen_pools_to_events_and_the_reconciliation(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await _installed(conn)
+            await _pool(conn, shop, "frozen", in_doubt=True, status="frozen")
+            assert await wake.sweep(conn) == 0
+            await _pool(conn, shop, "lost", in_doubt=True)
+            assert await wake.sweep(conn) == 1
 
     asyncio.run(story())
 

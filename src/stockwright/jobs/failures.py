@@ -87,7 +87,7 @@ class Failures:
         await keys.record_failure(conn, key, error=error, next_at=next_at)
         await wake.wake(conn, [(key, next_at if pause_s else None)])
         if delay_s is first_look_delay_s:
-            await wake.put_first_looks_first(conn)
+            await wake.put_doubts_first(conn)
         LOG.warning(
             "a run failed and will be tried again", key=key.lock, failures=failures, pause_s=round(pause_s)
         )

@@ -41,12 +41,14 @@ async def wake(conn: AsyncConnection, keys: Sequence[tuple[Key, datetime | None]
     await conn.execute(SQL.wake, values)
 
 
-async def wake_next(conn: AsyncConnection, key: Key) -> datetime | None:
+async def wake_next(conn: AsyncConnection, key: Key, *, now: datetime | None = None) -> datetime | None:
     """Wake a key at the earliest of its waiting work and its own wake-up time; that time, or None.
 
-    For a run that goes well; one that failed is woken at its retry time instead.
+    For a run that goes well; one that failed is woken at its retry time instead. `now` is the worker's clock: a
+    wake-up that it has yet to reach, and the database's clock has passed, waits for as long as the worker would,
+    or the key would run again and again until the two agree.
     """
-    cursor = await conn.execute(SQL.next_time, key_values(key))
+    cursor = await conn.execute(SQL.next_time, {**key_values(key), "now": now})
     row = await cursor.fetchone()
     at: datetime | None = row[0] if row else None
     if at is not None:
@@ -83,7 +85,7 @@ async def sweep(conn: AsyncConnection, *, limit: int = 10_000) -> int:
     """Wake up to `limit` keys that are due and have no job; how many there were. In a transaction."""
     await conn.execute(SQL.without_scans_here)
     found = await _count(conn, SQL.sweep, limit)
-    await put_first_looks_first(conn)
+    await put_doubts_first(conn)
     return found
 
 
@@ -93,16 +95,16 @@ async def wake_in_doubt(conn: AsyncConnection, *, limit: int = 10_000) -> int:
     A key that died with its worker more than `AT_ONCE` times in a row waits out its pause: it may be the cause.
     """
     found = await _count(conn, SQL.wake_in_doubt, limit)
-    await put_first_looks_first(conn)
+    await put_doubts_first(conn)
     return found
 
 
-async def put_first_looks_first(conn: AsyncConnection) -> None:
-    """Let waiting jobs of pools whose lost answer nobody has looked into pass all others.
+async def put_doubts_first(conn: AsyncConnection) -> None:
+    """Let waiting jobs of pools with a lost answer pass all others, first those that nobody has looked into.
 
     Levels say what became of a correction only when they are read soon after the send (docs/decisions/0018).
     """
-    await conn.execute(SQL.put_first_looks_first)
+    await conn.execute(SQL.put_doubts_first)
 
 
 async def waits_for_first_look(conn: AsyncConnection, key: Key) -> bool:

@@ -2,7 +2,10 @@
 select wake_keys(%(shop_ids)s::bigint[], %(automation_ids)s::text[], %(subjects)s::text[], %(ats)s::timestamptz[]);
 
 -- next_time: when a key has to run next, by its waiting work and its own wake-up time
-select least(w.due_at, k.wake_at) as at
+select least(w.due_at, case
+    when k.wake_at > %(now)s::timestamptz and k.wake_at <= now() then now() + (k.wake_at - %(now)s::timestamptz)
+    else k.wake_at
+end) as at
 from (
     select min(due_at) as due_at from work
     where shop_id = %(shop_id)s and automation_id = %(automation_id)s and subject = %(subject)s and done_at is null
@@ -21,7 +24,7 @@ with due as (
     select shop_id, automation_id, subject from effects where state = 'pending' and coalesce(next_at, now()) <= now()
     union
     select p.shop_id, p.automation_id, p.product_id from pools p join shops h using (shop_id)
-    where p.in_doubt and h.status = 'active'
+    where p.in_doubt and p.status = 'active' and h.status = 'active'
 ), lost as (
     select d.shop_id, d.automation_id, d.subject
     from due d join automations a using (shop_id, automation_id)
@@ -61,14 +64,16 @@ from (
     order by p.updated_at limit %(limit)s
 ) p;
 
--- put_first_looks_first: jobs of pools whose lost answer has not been looked into are fetched before all others
-update procrastinate_jobs set priority = 1 where id in (
-    select j.id
-    from pools p join procrastinate_jobs j
-        on j.queueing_lock = p.shop_id || ':' || p.automation_id || ':' || p.product_id and j.status = 'todo'
-    where p.in_doubt and p.status = 'active' and p.state #>> '{intent,first_read}' is null and j.priority < 1
-    order by j.queueing_lock for update of j skip locked
-);
+-- put_doubts_first: jobs of pools with a lost answer pass all others, those that nobody has looked into before the rest
+with doubted as (
+    select p.shop_id || ':' || p.automation_id || ':' || p.product_id as lock,
+           max(case when p.state #>> '{intent,first_read}' is null then 2 else 1 end) as priority
+    from pools p where p.in_doubt and p.status = 'active' group by 1
+), passing as (
+    select j.id, d.priority from doubted d join procrastinate_jobs j on j.queueing_lock = d.lock and j.status = 'todo'
+    where j.priority < d.priority order by j.queueing_lock for update of j skip locked
+)
+update procrastinate_jobs j set priority = p.priority from passing p where j.id = p.id;
 
 -- waits_for_first_look: whether a pool of this key has a lost answer that nobody has looked into
 select exists (
