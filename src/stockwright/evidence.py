@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from stockwright.ledger.settlement import may_be_decided
 from stockwright.ledger.state import Intent, MemberId, PoolState
 from stockwright.model import INVENTORY_UPDATE, ItemGid, LocationGid
 from stockwright.shopify.client import ShopifyClient
@@ -17,18 +18,18 @@ _FROZEN_ASKS_FOR = timedelta(minutes=30)
 
 
 async def order_moves(client: ShopifyClient, loaded: Loaded) -> Mapping[MemberId, int] | None:
-    """Net movement per row of every correction in doubt since the read it was made from.
+    """Net movement per row of every correction that can be decided now, since the read that it was made from.
 
-    None when nothing is in doubt, the scope is missing, or some row's orders cannot be read or placed: the
-    levels are read all the same, and at once, because a correction is settled by them first of all.
+    None when there is none, the scope is missing, or some row's orders cannot be read or placed: the levels are
+    read all the same. A first look at a lost answer must not wait for orders, and before the dead time nothing
+    can be decided.
     """
-    pools = [pool.state for pool in loaded.situation.pools if _in_doubt(pool.state.intent)]
-    if "read_orders" not in loaded.shop.scopes or not any(_worth_asking(pool, loaded) for pool in pools):
+    pools = [pool.state for pool in loaded.situation.pools]
+    doubted = [pool.intent for pool in pools if pool.intent is not None and _worth_asking(pool, loaded)]
+    if "read_orders" not in loaded.shop.scopes or not doubted:
         return None
-    doubted = [pool.intent for pool in pools]
     moves: dict[MemberId, int] = {}
     for intent in doubted:
-        assert intent is not None
         found = await _moves_of(client, intent)
         if found is None:
             return None
@@ -36,18 +37,13 @@ async def order_moves(client: ShopifyClient, loaded: Loaded) -> Mapping[MemberId
     return moves
 
 
-def _in_doubt(intent: Intent | None) -> bool:
-    return intent is not None and intent.resend_at is None
-
-
 def _worth_asking(pool: PoolState, loaded: Loaded) -> bool:
     """Orders cost up to forty requests. A frozen stock, of which a person has been told, asks for them for a
     while and with the reconciliation only: a product that sells would use up the shop's budget.
     """
     if pool.frozen is None:
-        return True
-    events = loaded.situation.events
-    is_sale = bool(events) and all(event.topic == INVENTORY_UPDATE for event in events)
+        return may_be_decided(pool, loaded.situation.now, loaded.situation.policy)
+    is_sale = all(event.topic == INVENTORY_UPDATE for event in loaded.situation.events)
     return not is_sale and loaded.situation.now - pool.frozen.since <= _FROZEN_ASKS_FOR
 
 

@@ -118,6 +118,7 @@ def test_orders_that_fit_exactly_one_hypothesis_decide(applied: bool) -> None:
     shop.move("B", -3)
     shop.move("C", -1)
     wait_dead(shop)
+    shop.observe()
     shop.carry(shop.observe(order_moves={"B": -3, "C": -1}))
     assert shop.shown() == (5, 5, 5)
     told = [describe(entry, {}) for entry in shop.journal]
@@ -131,11 +132,37 @@ def test_orders_never_cut_the_dead_time_short() -> None:
     assert (step.next, shop.pool.intent is not None) == (Next.REST, True)
 
 
+def test_a_first_look_is_stored_and_decides_nothing_however_late_it_comes() -> None:
+    """Orders take long to read; a worker that dies meanwhile must not lose the look at the levels."""
+    shop = correcting()
+    shop.lose(applied=False)
+    wait_dead(shop)
+    step = shop.observe()
+    assert (step.next, shop.kinds()[-1]) == (Next.READ, "first_read")
+    shop.carry(step)
+    assert shop.shown() == (9, 9)
+
+
+def test_a_first_look_is_not_trusted_where_orders_moved_a_row_and_explain_nothing() -> None:
+    """The counterexample again, with an unknown movement that keeps orders from deciding."""
+    shop = correcting()
+    shop.lose(applied=False)
+    shop.move("B", -1)
+    shop.observe()
+    assert shop.intent.first_read is not None
+    assert shop.intent.first_read.all_at_after_value
+    shop.move("B", -4)
+    wait_dead(shop)
+    shop.observe(order_moves={"B": -1})
+    assert frozen_code(shop) is FreezeCode.OUTCOME_UNKNOWN
+
+
 def test_orders_that_fit_neither_leave_it_open() -> None:
     shop = correcting(policy=CERTAIN)
     shop.lose(applied=True)
     shop.move("B", -5)
     wait_dead(shop)
+    shop.observe()
     shop.observe(order_moves={"B": -2})
     assert frozen_code(shop) is FreezeCode.OUTCOME_UNKNOWN
 
@@ -146,6 +173,7 @@ def test_orders_that_explain_half_of_the_rows_as_written_freeze_as_partial() -> 
     shop.execute(intent.rows[:1])
     shop.answer(Outcome.UNKNOWN)
     wait_dead(shop)
+    shop.observe()
     shop.observe(order_moves={})
     assert frozen_code(shop) is FreezeCode.PARTIAL
     shop.observe()
@@ -192,7 +220,7 @@ def test_a_backup_older_than_the_shop_freezes_its_open_correction() -> None:
     shop.wait(3600)
     shop.move("A", -1)
     shop.move("B", -1)
-    shop.observe()
+    shop.carry()
     assert frozen_code(shop) is FreezeCode.OUTCOME_UNKNOWN
 
 

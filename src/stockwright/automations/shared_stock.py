@@ -231,7 +231,7 @@ def step_place(
     pool_id = pool.pool_id if pool else new_pool_id(situation, product, place)
     step = protocol.step(
         pool.state if pool else None,
-        _observation(situation, facts, place, product, levels),
+        _observation(situation, facts, place, product, levels, pool),
         sharing.policy,
         pool_id=pool_id,
     )
@@ -249,7 +249,12 @@ def _derived(situation: Situated, *parts: str) -> uuid.UUID:
 
 
 def _observation(
-    situation: Situated, facts: Facts, place: Place, product: ProductRead, levels: LevelsAt
+    situation: Situated,
+    facts: Facts,
+    place: Place,
+    product: ProductRead,
+    levels: LevelsAt,
+    pool: PoolView | None,
 ) -> Observation:
     changed = (member_of(event) for event in situation.events if event.topic == INVENTORY_UPDATE)
     return Observation(
@@ -257,8 +262,16 @@ def _observation(
         seen=levels.seen,
         key=str(_derived(situation, "key", product.id, place.id)),
         changed=frozenset(id for id in changed if id is not None and id in levels.titles),
-        order_moves=facts.order_moves,
+        order_moves=_moves_of(pool, facts),
     )
+
+
+def _moves_of(pool: PoolView | None, facts: Facts) -> Mapping[MemberId, int] | None:
+    """What orders moved, where they were asked for this pool's correction; they say nothing of any other."""
+    intent, moves = pool.state.intent if pool else None, facts.order_moves
+    if intent is None or moves is None or any(row.member not in moves for row in intent.rows):
+        return None
+    return moves
 
 
 def _change(

@@ -1,9 +1,10 @@
 """Settling a correction whose answer was lost. Neither a retry nor a level proves what happened.
 
-The order of evidence, after the first read at once and the dead time: rows that orders explain; a row
-unchanged in value and stamp (not applied: calls are all or nothing); with `settle`, a first read that
-showed every row at its after-value (assumed applied); else the pool freezes. The dead time is never cut
-short, not even by orders: the list of orders may lag behind the levels, and the proof would be an illusion.
+The first read is stored as such and never decides: it must be quick, so no orders are asked for with it. The
+order of evidence, in a second read after the dead time: a row unchanged in value and stamp (not applied: calls
+are all or nothing); rows that orders explain; with `settle`, a first read that showed every row at its
+after-value (assumed applied); else the pool freezes. The dead time is never cut short, not even by orders: the
+list of orders may lag behind the levels, and the proof would be an illusion.
 
 Not detectable here: a database restored from before corrections that were closed since. Their effect looks
 like sales. Whoever restores calls `people.freeze(..., HISTORY_BEHIND)`. An intent that was open in the
@@ -25,6 +26,7 @@ from stockwright.ledger.state import (
     MemberId,
     Observation,
     Policy,
+    PoolState,
     Seen,
     Step,
 )
@@ -58,6 +60,12 @@ def dead_at(intent: Intent, policy: Policy) -> datetime:
     return intent.sent_at + timedelta(seconds=policy.dead_time_s)
 
 
+def may_be_decided(pool: PoolState, at: datetime, policy: Policy) -> bool:
+    """Whether a read that is asked for at this moment may settle a lost answer: its first look was taken."""
+    intent = pool.intent
+    return intent is not None and intent.first_read is not None and at >= dead_at(intent, policy)
+
+
 def doubt(draft: Draft, policy: Policy, *, detail: str) -> Step:
     """The answer is lost: read at once, then wait for the dead time."""
     if open_intent(draft).unknown_since is None:
@@ -88,6 +96,7 @@ def settle(draft: Draft, seen: Mapping[MemberId, Seen], read: Observation, polic
         draft.write("outcome_unknown", key=open_intent(draft).key, detail="no answer was recorded")
     if open_intent(draft).first_read is None:
         _write_first_read(draft, seen, read, policy)
+        return wait_for_proof(draft, policy)
     if draft.at < dead_at(open_intent(draft), policy):
         return wait_for_proof(draft, policy)
     return _decide(draft, seen, read, policy)
@@ -97,7 +106,7 @@ def _decide(draft: Draft, seen: Mapping[MemberId, Seen], read: Observation, poli
     intent = open_intent(draft)
     if _half_applied(intent, seen, read.order_moves):
         return _freeze(draft, seen, FreezeCode.PARTIAL, "orders explain some rows as written and some as not")
-    verdict = _prove(intent, seen, read.order_moves, policy) or _assume(intent, policy)
+    verdict = _prove(intent, seen, read.order_moves, policy) or _assume(intent, read.order_moves, policy)
     if verdict is None:
         return _freeze(draft, seen, FreezeCode.OUTCOME_UNKNOWN, "all levels moved meanwhile")
     close(draft, verdict)
@@ -182,9 +191,12 @@ def _was(applied: bool) -> str:  # noqa: FBT001
     return "was" if applied else "was not"
 
 
-def _assume(intent: Intent, policy: Policy) -> Verdict | None:
+def _assume(intent: Intent, moves: Mapping[MemberId, int] | None, policy: Policy) -> Verdict | None:
+    """What the first read suggests. Not where orders moved a row and fit neither reading: they may be why."""
     first = intent.first_read
     if policy.on_unknown != "settle" or first is None or not first.all_at_after_value:
+        return None
+    if any((moves or {}).get(row.member, 0) for row in intent.rows):
         return None
     evidence = (
         f"assumed, because every level stood at its after-value at {clock(first.at)}, right after the send"

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from stockwright.ledger.protocol import is_echo, may_send
+from stockwright.ledger.settlement import may_be_decided
 from stockwright.ledger.state import (
     Input,
     Intent,
@@ -172,7 +173,7 @@ class Driver:
     def _with_read(self, worker: Worker, key: str, loaded: Loaded) -> Generator[Pause, None, bool | None]:
         at, key_of_intent = self._now(worker), self._new_key()
         intent = loaded.state.intent if loaded.state else None
-        before = self._order_moves(intent)
+        before = self._order_moves(intent) if self._asks_for_orders(loaded.state, at) else None
         yield Pause("reading", 0.1)
         reading = self._network.read(self._levels_of(key))
         yield Pause("reading", 0.1)
@@ -181,7 +182,7 @@ class Driver:
             return False
         if abs((self._now(worker) - at).total_seconds()) > READ_LIMIT_S:
             return True
-        moves = before if before == self._order_moves(intent) else None
+        moves = before if before is not None and before == self._order_moves(intent) else None
         yield Pause("after_read", 0.02)
         observation = Observation(
             at=at,
@@ -315,6 +316,10 @@ class Driver:
         return {
             event.member: event.available for event in events if event.member and event.available is not None
         }
+
+    def _asks_for_orders(self, state: PoolState | None, at: datetime) -> bool:
+        """As production does: not with a first look, which must be quick, and not before anything can be decided."""
+        return state is not None and (state.frozen is not None or may_be_decided(state, at, self._policy))
 
     def _order_moves(self, intent: Intent | None) -> Mapping[MemberId, int] | None:
         if intent is None or intent.resend_at is not None or not self._order_evidence:

@@ -398,7 +398,10 @@ class Oracle:
         return doubt.opened[id].stamp_s < seconds(doubt.intent.opened_at) - old_enough_s
 
     def _should_have_been_assumed(self, doubt: Doubt) -> bool:
-        """In the first read, within the window, every row showed our write and nothing else."""
+        """In the first read, within the window, every row showed our write and nothing else.
+
+        Not demanded where orders moved a row since and did not decide: they may be why it showed that.
+        """
         policy = self._scenario.policy
         application = self._applied.get(doubt.intent.key)
         hard = {"clock_jump", "read_lagging"} & set(self._scenario.rates)
@@ -407,7 +410,15 @@ class Oracle:
         resent = doubt.sent_at != doubt.intent.opened_at  # then a stamp of the first send looks too old
         if resent or not doubt.first_within(policy.settle_window_s):
             return False
+        if self._scenario.order_evidence and any(
+            self._ordered(doubt, row.member) for row in doubt.intent.rows
+        ):
+            return False
         return all(self._plainly_ours(doubt, row.member, application) for row in doubt.intent.rows)
+
+    def _ordered(self, doubt: Doubt, id: MemberId) -> bool:
+        movements = self._shop.levels[self._outside.levels[id]].movements
+        return any(m.seq > doubt.opened[id].seq and m.cause in BY_ORDERS for m in movements)
 
     def _plainly_ours(self, doubt: Doubt, id: MemberId, application: Application) -> bool:
         shown, opened = doubt.first.get(id), doubt.opened[id]
