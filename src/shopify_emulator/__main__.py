@@ -17,6 +17,8 @@ from shopify_emulator.model import ShopError
 from shopify_emulator.page import page_routes
 from shopify_emulator.server import EmulatorApp, asgi_app
 from shopify_emulator.shop import Shop
+from shopify_emulator.storefront.pages import storefront_routes
+from shopify_emulator.storefront.settings import proxy_path
 from shopify_emulator.switches import switch_modes, switches_from
 from shopify_emulator.transport import deliver_with
 
@@ -34,6 +36,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--client-id", default="demo-client", help="the app's client id")
     parser.add_argument("--client-secret", default="hush", help="the app's client secret")
     parser.add_argument("--access-token", default="shpat_demo", help="the app's static access token")
+    parser.add_argument(
+        "--proxy-url", help="where the app proxy leads, e.g. http://127.0.0.1:8000/proxy (default: nowhere)"
+    )
+    parser.add_argument("--proxy-path", default="/apps/stockwright", help="its path in the shop")
     parser.add_argument(
         "--switch",
         action="append",
@@ -71,7 +77,9 @@ def build(options: argparse.Namespace) -> Shop:
         access_token=options.access_token,
         plan_rate=options.rate,
         base_url=f"http://{options.host}:{options.port}",
+        proxy_url=options.proxy_url,
     )
+    shop.storefront.proxy_path = proxy_path(options.proxy_path)
     fill(shop, options.catalogue)
     shop.faults.rates(fault_rates(options.fault))
     return shop
@@ -80,7 +88,9 @@ def build(options: argparse.Namespace) -> Shop:
 def serving(shop: Shop) -> EmulatorApp:
     """The shop with its control API and page, delivering webhooks over HTTP."""
     shop.deliver = deliver_with(httpx2.AsyncClient(trust_env=False))
-    return asgi_app(shop, routes=(*control_routes(), *page_routes()), deliver_in_background=True)
+    return asgi_app(
+        shop, routes=(*control_routes(), *page_routes(), *storefront_routes()), deliver_in_background=True
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -19,6 +19,8 @@ from shopify_emulator.faults import Fault, fault_named
 from shopify_emulator.model import Movement, Order, Policy, Product, ShopError, Status, Variant, VariantSpec
 from shopify_emulator.server import shop_of
 from shopify_emulator.shop import Shop
+from shopify_emulator.storefront.blocks import check_block_settings
+from shopify_emulator.storefront.settings import Placement
 from shopify_emulator.subscriptions import is_loopback
 
 M = TypeVar("M", bound=BaseModel)
@@ -110,6 +112,24 @@ class FaultPlan(Body):
     next: list[OneShot] = []
     rates: dict[str, float] = {}
     clear: bool = False
+
+
+class Theme(Body):
+    """The theme editor and the app's proxy; what is not given stays as it is."""
+
+    placement: Placement | None = None
+    inside_form: bool | None = None
+    block_settings: dict[str, str | int | bool] | None = None
+    proxy_url: str | None = None
+    customer_id: str | None = Field(default=None, pattern="^[0-9]*$")
+
+
+class Metafield(Body):
+    """App-data of the installation; a null value removes it."""
+
+    namespace: str = "stockwright"
+    key: str
+    value: Any
 
 
 class Nothing(Body):
@@ -225,6 +245,21 @@ def _refund(shop: Shop, wanted: Refunding) -> Json:
 
 def _cancel(shop: Shop, wanted: OnOrder) -> Json:
     return order_json(shop.cancel(order_or_last(shop, wanted.order), restock=wanted.restock))
+
+
+def _set_theme(shop: Shop, wanted: Theme) -> Json:
+    if wanted.block_settings is not None:
+        check_block_settings(shop.storefront, wanted.block_settings)
+    for name, value in wanted.model_dump(exclude_none=True).items():
+        setattr(shop.storefront, name, value)
+    return {}
+
+
+def _set_app_metafield(shop: Shop, wanted: Metafield) -> Json:
+    shop.state.app_metafields[wanted.namespace, wanted.key] = wanted.value
+    if wanted.value is None:
+        del shop.state.app_metafields[wanted.namespace, wanted.key]
+    return {}
 
 
 def _fulfil(shop: Shop, wanted: OnOrder) -> Json:
@@ -360,6 +395,8 @@ def control_routes() -> tuple[Route, ...]:
         _post("edit", Edits, _edit),
         _post("product", NewProduct, _add_product),
         _post("change-product", ProductChange, _change_product),
+        _post("theme", Theme, _set_theme),
+        _post("app-metafield", Metafield, _set_app_metafield),
         _post("faults", FaultPlan, _plan_faults),
         _post("reset-counts", Nothing, _reset_counts),
         _post("forget-subscriptions", Nothing, _forget_subscriptions),

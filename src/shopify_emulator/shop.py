@@ -48,6 +48,7 @@ from shopify_emulator.request import Identity, Parts, tests_for
 from shopify_emulator.state import State
 from shopify_emulator.stock import Origin
 from shopify_emulator.stock import edit as edit_level
+from shopify_emulator.storefront.settings import StorefrontSettings
 from shopify_emulator.subscriptions import Subscriptions
 from shopify_emulator.switches import Switches
 from shopify_emulator.throttle import Bucket
@@ -81,6 +82,7 @@ class Shop:
         name: str = "Demo Shop",
         app_title: str = "Stockwright",
         base_url: str | None = None,
+        proxy_url: str | None = None,
         deliver: Deliver | None = None,
     ) -> None:
         self.domain = domain
@@ -90,6 +92,7 @@ class Shop:
         self.agenda = Agenda(clock)
         self.subscriptions = Subscriptions(self.state)
         self.bucket = Bucket(clock, rate=plan_rate)
+        self.storefront = StorefrontSettings(proxy_url=proxy_url)
         identity = Identity(
             domain=domain,
             name=name,

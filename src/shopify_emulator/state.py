@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from shopify_emulator.clock import Clock
@@ -64,6 +64,8 @@ class State:
         self.nodes: dict[Gid, object] = {}
         self.history: list[Movement] = []
         self.handles: set[str] = set()
+        # Of the app's installation: parsed values by (namespace, key).
+        self.app_metafields: dict[tuple[str, str], Any] = {}
         self._numbers: dict[str, int] = {"InventoryItem": FIRST_ITEM_NUMBER}
 
     def new_gid(self, kind: str) -> tuple[Gid, int]:
