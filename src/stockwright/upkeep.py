@@ -22,6 +22,7 @@ from stockwright.model import (
     Source,
     StockwrightError,
 )
+from stockwright.people import stop_mail
 from stockwright.shopify.errors import ErrorCode, ShopifyError
 from stockwright.shopify.subscriptions import TOPIC_PREFIX, WEBHOOK_PATH
 from stockwright.shopify.transport import is_loopback
@@ -72,12 +73,15 @@ class Upkeep:
         await observe(self.deps, [row for row in rows if not _has_schedule(row)])
 
     async def close_uninstalled(self) -> None:
-        """Stop the work for shops that have removed the app."""
+        """Stop the work for shops that have removed the app, and all their mail."""
         async with self.deps.database.connection() as conn:
-            for shop_id in await arrivals.uninstalled(conn):
+            found = await arrivals.uninstalled(conn)
+            for shop_id in found:
                 reason = "The app was uninstalled from the shop. Install it again, then run: stockwright shop check"
                 await shops.set_status(conn, shop_id, "uninstalled", reason=reason)
                 LOG.warning("a shop has uninstalled the app; its work stops", shop_id=shop_id)
+        for shop_id in found:
+            await stop_mail(self.deps, shop_id)
 
     async def _repair(self, shop: Shop) -> None:
         problems = [
@@ -210,12 +214,17 @@ def _reconciliation(row: AutomationRow, now: datetime) -> NewEvent:
 async def remove_shop(deps: Deps, shop: Shop, *, public_url: str | None) -> str:
     """Delete a shop with its automations and pools; returns why its subscriptions stayed, or ""."""
     problem = await _unsubscribe(deps, shop, public_url)
+    await forget_shop(deps, shop)
+    return problem
+
+
+async def forget_shop(deps: Deps, shop: Shop) -> None:
+    """Delete a shop's own row, its automations and pools; it is not asked or told anything."""
     async with deps.database.connection() as conn, conn.transaction():
         for row in await automations.list_all(conn, shop.shop_id):
             await automations.remove(conn, row.shop_id, row.automation_id)
         await shops.remove(conn, shop.shop_id)
     deps.clients.forget(shop.shop_id)
-    return problem
 
 
 async def _unsubscribe(deps: Deps, shop: Shop, public_url: str | None) -> str:

@@ -19,7 +19,7 @@ class Row:
 
 
 ROWS = (
-    Row(modules=frozenset({"model", "settings", "encryption", "schedules", "log"})),
+    Row(modules=frozenset({"model", "settings", "encryption", "schedules", "spreadsheet", "log"})),
     Row(
         modules=frozenset({"ledger", "automations", "store", "shopify", "mail", "notify", "postgres"}),
         apart=True,
@@ -33,6 +33,7 @@ ROWS = (
                 "installing",
                 "offering",
                 "previewing",
+                "people",
                 "reporting",
                 "restock_mail",
                 "reviewing",
@@ -48,9 +49,14 @@ ROWS = (
                 "bouncing",
                 "checking",
                 "explaining",
+                "compliance",
                 "gathering",
                 "mail_desk",
+                "importing",
                 "resolving",
+                "people_files",
+                "people_told",
+                "people_upkeep",
                 "site_upkeep",
                 "template_desk",
                 "upkeep",

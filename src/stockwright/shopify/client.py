@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 import httpx2
 
 from stockwright.encryption import Cipher
-from stockwright.model import Channel, ItemGid, LocationGid, ProductGid, ProductRead, ShopId
+from stockwright.model import Channel, ItemGid, LocationGid, ProductGid, ProductRead, ShopId, VariantGid
 from stockwright.notify.catalogue import ShownProduct
-from stockwright.shopify import catalogue, orders, products, publications, shown, subscriptions, writes
+from stockwright.shopify import catalogue, orders, products, publications, shown, subscriptions, variants, writes
 from stockwright.shopify.accounts import Account, ShopRows
 from stockwright.shopify.budget import Priority, Sleep
 from stockwright.shopify.calls import Backoff, Caller, Warn, Wiring, jittered_backoff_s, log_warning
@@ -17,6 +17,7 @@ from stockwright.shopify.products import ProductPage
 from stockwright.shopify.publications import Placement, PlacementReply
 from stockwright.shopify.subscriptions import SubscriptionState, WebhookSubscription
 from stockwright.shopify.tokens import Tokens
+from stockwright.shopify.variants import VariantCard
 from stockwright.shopify.writes import AdjustReply, AdjustRow
 
 ACCOUNT_CACHE_S = 5
@@ -80,6 +81,10 @@ class ShopifyClient:
     async def find_product_of_item(self, item_id: ItemGid) -> ItemOwner | None:
         """Which product and variant an inventory item belongs to; None when it was deleted."""
         return await catalogue.find_product_of_item(self._caller, item_id)
+
+    async def read_variant_cards(self, variant_ids: Sequence[str]) -> Mapping[VariantGid, VariantCard]:
+        """What variants are and cost, by id, at most 100 at once; deleted ones have no entry."""
+        return await variants.read_cards(self._caller, variant_ids)
 
     async def any_product_matching(self, search: str) -> tuple[ProductGid, str] | None:
         """Id and title of some product that the search finds, or None."""

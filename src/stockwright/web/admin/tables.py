@@ -1,24 +1,21 @@
 """Long lists: pages by cursor, and every table as CSV."""
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from stockwright.model import Json
+from stockwright.spreadsheet import csv_lines
 
 T = TypeVar("T")
 
 PAGE_ROWS = 50
 CSV_ROWS = 10_000
 _LONGEST_CURSOR = 200
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,20 +63,14 @@ def _address(request: Request, **changes: str) -> str:
 
 def csv_response(name: str, rows: Iterable[Mapping[str, Json]], *, header: Sequence[str]) -> Response:
     """A CSV file; texts that a spreadsheet would run as formulas are made harmless."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(header)
-    writer.writerows([_cell(row.get(column)) for column in header] for row in rows)
     return Response(
-        text.getvalue(),
+        csv_lines([header, *([row.get(column) for column in header] for row in rows)]),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
     )
 
 
-def _cell(value: Json) -> Json:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, str) and value.startswith(_FORMULAS):
-        return "'" + value
-    return value
+def streamed(name: str, parts: AsyncIterator[str], *, media_type: str) -> Response:
+    """A file of any length, sent while it is made."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(parts, media_type=media_type, headers=headers)

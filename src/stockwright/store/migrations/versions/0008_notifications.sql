@@ -140,7 +140,6 @@ create index subscribers_in_line on subscribers (shop_id, variant_id, created_at
 create index subscribers_of_product on subscribers (shop_id, product_id, variant_id)
     include (state, created_at, quantity) where state in ('unconfirmed', 'pending', 'queued');
 create index subscribers_of_address on subscribers (shop_id, address_hash);
-create index subscribers_recent on subscribers (shop_id, subscriber_id desc);
 create index subscribers_by_state on subscribers (shop_id, state, subscriber_id desc);
 create index subscribers_by_status on subscribers (shop_id, status, subscriber_id desc);
 create index subscribers_by_variant on subscribers (shop_id, variant_id, subscriber_id desc);
@@ -344,6 +343,10 @@ create table people_import_refusals (
 );
 
 create index messages_of_recipient on messages (shop_id, lower(recipient));
+
+create index events_of_privacy on events (topic, shop_id, received_at)
+    where topic in ('shopify/app/uninstalled', 'shopify/customers/data_request', 'shopify/customers/redact',
+                    'shopify/shop/redact');
 
 alter table shops add column primary_host text not null default ''; -- where customers find it, such as www.example.com
 

@@ -1,0 +1,306 @@
+"""What a merchant does with people who wait: cancel, send again, erase by address, hand out all that is kept.
+
+Every change of many rows goes in batches, each whole in itself; a crash between two leaves less to do, nothing
+half done. Erasing suppresses the address first, so that nothing is mailed meanwhile.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stockwright.automations.notify_options import NotifyOptions
+from stockwright.deps import Deps
+from stockwright.model import (
+    PRODUCT_CHECK,
+    Conflicting,
+    EventId,
+    JsonObject,
+    NewEvent,
+    ShopId,
+    Source,
+    gid_number,
+)
+from stockwright.notify.addresses import normalise
+from stockwright.notify.states import WAITING, State
+from stockwright.store import automations, compliance, erasure, inbox, messages, people, wake
+from stockwright.store.audit import Actor, audit
+from stockwright.store.automations import AutomationRow
+from stockwright.store.database import Connection
+from stockwright.store.ids import new_id
+from stockwright.store.people import PersonRow, Wanted
+from stockwright.store.shops import Shop
+
+KIND = "notify-back-in-stock"
+UNINSTALLED = "The app was uninstalled from the shop."
+BULK_LIMIT = 10_000  # people of one bulk action
+_BATCH = 500
+_OF_ONE_PERSON = 10_000  # rows of one address that are handed out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What came of a wish for several people."""
+
+    done: int
+    left: tuple[tuple[str, str], ...] = ()  # (subscriber id, why nothing was done), the first hundred
+    left_count: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Erased:
+    """How much named a person, and does not any more."""
+
+    subscribers: int
+    messages: int
+    events: int = 0
+
+
+# --- the automation that holds the settings ---------------------------------------------------------------------
+
+
+async def settings_of(conn: Connection, shop_id: ShopId) -> tuple[AutomationRow | None, NotifyOptions]:
+    """The shop's notification automation, an enabled one first, and its options; the defaults without one."""
+    rows = [row for row in await automations.list_all(conn, shop_id) if row.kind == KIND]
+    row = next((row for row in rows if row.enabled), rows[0] if rows else None)
+    return row, NotifyOptions.model_validate(dict(row.options)) if row else NotifyOptions()
+
+
+async def look_again(deps: Deps, conn: Connection, shop_id: ShopId, product_ids: Sequence[str]) -> None:
+    """Have the automation look at these products: somebody waits for one who did not before."""
+    row, _options = await settings_of(conn, shop_id)
+    if row is None or not row.enabled:
+        return
+    now = deps.clock()
+    events = [
+        NewEvent(
+            shop_id=shop_id,
+            event_id=EventId(new_id("evt", now)),
+            topic=PRODUCT_CHECK,
+            payload={"because": "people wait for it"},
+            source=Source.PERSON,
+            subject=product_id,
+            automation_id=row.automation_id,
+        )
+        for product_id in product_ids
+    ]
+    await inbox.receive(conn, events)
+
+
+# --- cancelling -------------------------------------------------------------------------------------------------
+
+
+async def cancel(
+    deps: Deps, shop_id: ShopId, subscriber_ids: Sequence[str], *, by: Actor, why: str = ""
+) -> Done:
+    """End the waiting of these people; nothing is mailed to them for these requests."""
+    done = 0
+    left: list[str] = []
+    for start in range(0, len(subscriber_ids), _BATCH):
+        batch = subscriber_ids[start : start + _BATCH]
+        ended = await _cancel_batch(deps, shop_id, batch, by=by, reason=why or f"{by.name} cancelled it.")
+        done += len(ended)
+        left += sorted(set(batch) - set(ended))
+    told = tuple((one, "It does not wait, or is being mailed this moment.") for one in left[:100])
+    return Done(done=done, left=told, left_count=len(left))
+
+
+async def _cancel_batch(
+    deps: Deps, shop_id: ShopId, batch: Sequence[str], *, by: Actor, reason: str
+) -> list[str]:
+    now = deps.clock()
+    async with deps.database.connection() as conn, conn.transaction():
+        ended = await people.cancel(conn, shop_id, batch, reason=reason, actor=by.name, at=now)
+        if ended:
+            detail = {"people": len(ended), "first": ended[0]}
+            await audit(conn, by, "subscriber.cancel", "people who waited", detail, at=now)
+    return ended
+
+
+async def stop_mail(deps: Deps, shop_id: ShopId) -> None:
+    """The app was removed: no mail goes out any more; who waited for a mail waits on, should the app come back."""
+    now = deps.clock()
+    async with deps.database.connection() as conn, conn.transaction():
+        await messages.cancel_waiting(conn, shop_id, UNINSTALLED)
+        await compliance.back_in_line(conn, shop_id, reason=UNINSTALLED, at=now)
+
+
+# --- sending again ----------------------------------------------------------------------------------------------
+
+
+async def send_again(deps: Deps, shop_id: ShopId, subscriber_ids: Sequence[str], *, by: Actor) -> Done:
+    """Try again what failed, or put ended requests in line again; each with its reason where neither is possible."""
+    done = 0
+    left: list[tuple[str, str]] = []
+    for subscriber_id in subscriber_ids:
+        try:
+            await send_one_again(deps, shop_id, subscriber_id, by=by)
+        except Conflicting as error:
+            left.append((subscriber_id, str(error)))
+        else:
+            done += 1
+    return Done(done=done, left=tuple(left[:100]), left_count=len(left))
+
+
+async def send_one_again(deps: Deps, shop_id: ShopId, subscriber_id: str, *, by: Actor) -> str:
+    """Send a failed or doubtful message once more, or put an ended request in line again; what was done, in words.
+
+    Raises:
+        Conflicting: the person waits already, must not be mailed, or is erased.
+    """
+    now = deps.clock()
+    async with deps.database.connection() as conn, conn.transaction():
+        row = await people.get(conn, subscriber_id)
+        if row is None or row.shop_id != shop_id:
+            raise Conflicting("There is no such subscriber any more.")
+        await _refuse_unwanted(conn, row)
+        told = await _again(deps, conn, row, by=by)
+        detail = {"subscriber_id": subscriber_id}
+        await audit(conn, by, "subscriber.resend", _titled(row), detail, at=now)
+    return told
+
+
+async def _refuse_unwanted(conn: Connection, row: PersonRow) -> None:
+    if not row.email:
+        raise Conflicting("This person was erased: there is no address any more.")
+    if row.state in WAITING:
+        raise Conflicting("This person waits already and is told at the next restock.")
+    if row.state == State.UNSUBSCRIBED:
+        raise Conflicting("This person unsubscribed. Only they can sign up again, on the product page.")
+    found = await people.suppression(conn, row.shop_id, row.subscriber_id)
+    if found is not None:
+        raise Conflicting(f"This address is on the suppression list ({found.reason}), so it is not mailed.")
+
+
+async def _again(deps: Deps, conn: Connection, row: PersonRow, *, by: Actor) -> str:
+    now = deps.clock()
+    if row.state in (State.FAILED, State.UNKNOWN) and row.message_id:
+        who = await people.again_by_message(conn, row.shop_id, row.message_id, actor=by.name, at=now)
+        if row.subscriber_id in who:
+            await wake.wake(conn, [(messages.queue_key(row.shop_id), None)])
+            return "The same message is queued once more."
+    made = await people.ask_again(conn, row.shop_id, row.subscriber_id, actor=by.name, at=now)
+    if made is None:
+        raise Conflicting("This address waits for this variant already.")
+    await look_again(deps, conn, row.shop_id, [row.product_id])
+    return "Put in line again: told as soon as the variant is in stock."
+
+
+def _titled(row: PersonRow) -> str:
+    return " - ".join(text for text in (row.product_title, row.variant_title) if text) or row.variant_id
+
+
+# --- many at once -------------------------------------------------------------------------------------------------
+
+
+async def ids_fitting(deps: Deps, wanted: Wanted) -> list[str]:
+    """The ids of up to BULK_LIMIT people who fit, newest first."""
+    found: list[str] = []
+    while len(found) < BULK_LIMIT:
+        async with deps.database.connection() as conn:
+            rows = await people.people(conn, wanted, before=found[-1] if found else None, limit=_BATCH)
+        found += [row.subscriber_id for row in rows]
+        if len(rows) < _BATCH:
+            break
+    return found[:BULK_LIMIT]
+
+
+# --- one address --------------------------------------------------------------------------------------------------
+
+
+async def erase(deps: Deps, shop: Shop, address: str, *, by: Actor) -> Erased:
+    """Take an address out of everything that is kept of a shop; only its keyed hash stays, so that it is not mailed.
+
+    Raises:
+        AddressRefused: it is no mail address.
+    """
+    return await erase_person(deps, shop.shop_id, [normalise(address)], by=by)
+
+
+async def erase_person(
+    deps: Deps, shop_id: ShopId, addresses: Sequence[str], *, customer_id: str = "", by: Actor
+) -> Erased:
+    """Erase by normalised addresses and by customer (gid), and by the addresses that the customer signed up with."""
+    addresses, hashes = await _known_addresses(deps, shop_id, addresses, customer_id)
+    now = deps.clock()
+    async with deps.database.connection() as conn:
+        await erasure.suppress(conn, shop_id, hashes, at=now)
+    subscribers = mails = events = 0
+    while True:
+        async with deps.database.connection() as conn, conn.transaction():
+            found = await erasure.erase_people(
+                conn, shop_id, hashes, customer_id=customer_id, actor=by.name, at=now, limit=_BATCH
+            )
+        subscribers += found
+        if found < _BATCH:
+            break
+    for address in addresses:
+        mails += await _erase_messages(deps, shop_id, address)
+    number = gid_number(customer_id) if customer_id else ""
+    events = await _erase_events(deps, shop_id, addresses, number)
+    await _erase_traces(deps, shop_id, addresses, hashes, customer_id)
+    erased = Erased(subscribers=subscribers, messages=mails, events=events)
+    async with deps.database.connection() as conn:
+        await audit(conn, by, "person.erase", "one person", vars(erased), at=now)
+    return erased
+
+
+async def _known_addresses(
+    deps: Deps, shop_id: ShopId, addresses: Sequence[str], customer_id: str
+) -> tuple[list[str], list[bytes]]:
+    known = list(addresses)
+    if customer_id:
+        async with deps.database.connection() as conn:
+            known += await erasure.addresses_of(conn, shop_id, customer_id, limit=_OF_ONE_PERSON)
+    known = list(dict.fromkeys(known))
+    return known, [deps.keyring.address_hash(shop_id, address) for address in known]
+
+
+async def _erase_messages(deps: Deps, shop_id: ShopId, address: str) -> int:
+    count = 0
+    while True:
+        async with deps.database.connection() as conn, conn.transaction():
+            found = await erasure.erase_messages(conn, shop_id, address, limit=_BATCH)
+        count += found
+        if found < _BATCH:
+            return count
+
+
+async def _erase_events(deps: Deps, shop_id: ShopId, addresses: Sequence[str], number: str) -> int:
+    count = 0
+    while True:
+        async with deps.database.connection() as conn:
+            found = await erasure.erase_events(conn, shop_id, addresses, customer_number=number, limit=_BATCH)
+        count += found
+        if found < _BATCH:
+            return count
+
+
+async def _erase_traces(
+    deps: Deps, shop_id: ShopId, addresses: Sequence[str], hashes: Sequence[bytes], customer_id: str
+) -> None:
+    async with deps.database.connection() as conn, conn.transaction():
+        await erasure.erase_traces(conn, shop_id, addresses, hashes, customer_id=customer_id)
+
+
+async def data_of(deps: Deps, shop: Shop, addresses: Sequence[str], *, customer_id: str = "") -> JsonObject:
+    """All that is kept of normalised addresses or of a customer (gid), as JSON for the person."""
+    addresses, hashes = await _known_addresses(deps, shop.shop_id, addresses, customer_id)
+    shop_id, limit = shop.shop_id, _OF_ONE_PERSON
+    async with deps.database.connection() as conn:
+        rows = await people.of_address(conn, shop_id, hashes, customer_id=customer_id, limit=limit)
+        steps = {row.subscriber_id: await people.steps(conn, shop_id, row.subscriber_id) for row in rows}
+        return {
+            "shop": shop.domain,
+            "made_at": deps.clock(),
+            "addresses": addresses,
+            "customer_id": customer_id,
+            "subscriptions": [
+                {**_personal(row), "steps": [vars(step) for step in steps[row.subscriber_id]]} for row in rows
+            ],
+            "messages": await erasure.messages_to(conn, shop_id, addresses, limit=limit),
+            "preorders": await erasure.preorders_of(conn, shop_id, customer_id, limit=limit),
+            "not_mailed_because": await erasure.suppressions_of(conn, shop_id, hashes),
+        }
+
+
+def _personal(row: PersonRow) -> JsonObject:
+    return {name: value for name, value in vars(row).items() if name not in ("shop_id", "message_id")}
