@@ -6,6 +6,7 @@ Reports come by IMAP, by the API and by a command. Reading one twice does nothin
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 import structlog
 
@@ -32,7 +33,7 @@ class Taken:
     """What came of one recipient's part of a report."""
 
     report: Report
-    outcome: str  # suppressed | counted | noted | read before | not ours
+    outcome: Literal["suppressed", "counted", "noted", "read before", "not ours"]
     detail: str
 
 

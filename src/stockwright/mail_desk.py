@@ -123,15 +123,18 @@ def dkim_record(deps: Deps, row: MailSettingsRow) -> tuple[str, str] | None:
     return (key.record_name, key.record) if key else None
 
 
-async def make_dkim_key(deps: Deps, shop: Shop, *, domain: str, selector: str) -> MailSettingsRow:
-    """Give a shop a fresh key of 2,048 bits in place of the one that it has.
+async def set_dkim_key(
+    deps: Deps, shop: Shop, *, domain: str, selector: str, pem: str = ""
+) -> MailSettingsRow:
+    """Sign a shop's mail with this private key in place of the one that it has; "" makes one of 2,048 bits.
 
     Raises:
-        StockwrightError: no DNS names, or the sender's address is not of the domain.
+        StockwrightError: no key, no DNS names, or the sender's address is not of the domain.
     """
-    key = await asyncio.to_thread(new_key, domain.strip().lower(), selector.strip().lower())
-    names = {"dkim_domain": key.domain, "dkim_selector": key.selector}
-    return await change_settings(deps, shop, names, dkim_pem=key.pem)
+    names = {"dkim_domain": domain.strip().lower(), "dkim_selector": selector.strip().lower()}
+    if not pem:
+        pem = (await asyncio.to_thread(new_key, names["dkim_domain"], names["dkim_selector"])).pem
+    return await change_settings(deps, shop, names, dkim_pem=pem)
 
 
 def _values(changes: Mapping[str, Json]) -> dict[str, Json]:

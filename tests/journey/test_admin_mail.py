@@ -219,3 +219,29 @@ def test_a_test_without_any_server_says_what_is_missing(
     answer = ann.client.post(f"{here}/test", data=form)
     assert answer.status_code == 422
     assert "No mail server is set" in answer.text
+
+
+# --- the key that signs mail ---------------------------------------------------------------------------------
+
+
+def test_a_key_is_made_its_record_shown_and_forgotten_after_a_question(
+    site: RunningSite, ann: Visitor, shop_id: int
+) -> None:
+    assert save(ann, shop_id, from_address="stock@copenhagen.example").status_code == 303
+    here = f"/mail/settings/{shop_id}"
+    made = ann.form(f"{here}/dkim", domain="copenhagen.example", selector="s1", pem="")
+    assert made.status_code == 303
+    shown = ann.client.get(here).text
+    assert "s1._domainkey.copenhagen.example" in shown and "v=DKIM1; k=rsa; p=" in shown
+    assert "PRIVATE KEY" not in shown
+    assert "Stop signing the mail of" in ann.client.get(f"{here}/dkim/remove").text
+    assert ann.form(f"{here}/dkim/remove").status_code == 303
+    assert "_domainkey" not in ann.client.get(here).text
+    assert {"mail.dkim", "mail.dkim.remove"} <= set(actions(site))
+
+
+def test_a_key_of_another_domain_is_refused_at_its_form(ann: Visitor, shop_id: int) -> None:
+    save(ann, shop_id, from_address="stock@copenhagen.example")
+    refused = ann.form(f"/mail/settings/{shop_id}/dkim", domain="other.example", selector="s1", pem="")
+    assert refused.status_code == 422
+    assert "The DKIM key is of other.example" in refused.text

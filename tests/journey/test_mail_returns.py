@@ -7,7 +7,7 @@ from stockwright.bouncing import SOFT_LIMIT, Taken, read_mailbox, take_report
 from stockwright.mail.addresses import MailRefused
 from stockwright.mail.bounces import NoReport
 from stockwright.mail.imap import Mailbox, MailboxUnreachable
-from stockwright.mail_desk import change_settings, dkim_record, make_dkim_key
+from stockwright.mail_desk import change_settings, dkim_record, set_dkim_key
 from stockwright.model import StockwrightError
 from stockwright.store import mail_settings
 from tests.imap_server import imap_server
@@ -63,7 +63,7 @@ async def sent(service: MailService, *keys: str) -> None:
 def test_mail_is_signed_with_the_shop_s_key(database: str) -> None:
     async def story(service: MailService) -> None:
         deps, shop = service.start(), await the_shop(service)
-        await make_dkim_key(deps, shop, domain="example.com", selector="stock1")
+        await set_dkim_key(deps, shop, domain="example.com", selector="stock1")
         await sent(service, "k")
         async with service.connections.connection() as conn:
             record = dkim_record(deps, await mail_settings.get(conn, service.shop_id))
@@ -99,7 +99,7 @@ def test_settings_that_cannot_sign_are_refused(
 def test_a_key_of_another_domain_than_the_sender_s_is_refused(database: str) -> None:
     async def story(service: MailService) -> None:
         with pytest.raises(StockwrightError, match=r"sender's address of example\.com"):
-            await make_dkim_key(
+            await set_dkim_key(
                 service.start(), await the_shop(service), domain="other.example", selector="s"
             )
 

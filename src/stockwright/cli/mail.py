@@ -57,6 +57,10 @@ def settings(
         bool | None,
         typer.Option("--allow-plain/--no-allow-plain", help="Let security none go beyond this machine."),
     ] = None,
+    bounce_address: Annotated[
+        str | None, typer.Option(help="Where mail that comes back goes, such as bounces@example.com.")
+    ] = None,
+    postal_address: Annotated[str | None, typer.Option(help="At the foot of each mail to shoppers.")] = None,
     owner: Annotated[str | None, typer.Option(help="Who is told when an automation fails.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -69,6 +73,8 @@ def settings(
         "from_address": from_address,
         "from_name": from_name,
         "reply_to": reply_to,
+        "bounce_address": bounce_address,
+        "postal_address": postal_address,
         "rate_per_minute": rate,
         "verify": verify,
         "allow_plain": allow_plain,
@@ -104,7 +110,8 @@ async def _settings(
 
 def _settings_json(row: MailSettingsRow) -> dict[str, Json]:
     shown = {name: value for name, value in vars(row).items() if name != "updated_at"}
-    return {**shown, "password": "********" if row.password else ""}
+    secret = {"password": row.password, "dkim_key": row.dkim_key}
+    return {**shown, **{name: "********" if value else "" for name, value in secret.items()}}
 
 
 def _status_json(status: MailStatus) -> dict[str, Json]:

@@ -7,14 +7,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stockwright.mail.addresses import MailRefused, checked_address
-from stockwright.mail_desk import MailStatus, TestResult, change_settings, queue_status, resume, send_test
+from stockwright.mail_desk import (
+    MailStatus,
+    TestResult,
+    change_settings,
+    dkim_record,
+    queue_status,
+    resume,
+    send_test,
+    set_dkim_key,
+)
 from stockwright.model import Json, StockwrightError
 from stockwright.store import shops
 from stockwright.store.audit import audit
 from stockwright.store.mail_settings import MailSettingsRow
 from stockwright.store.shops import Shop
 from stockwright.web.admin.forms import WHOLE, Filled, fields, read_model
-from stockwright.web.admin.pages import Crumb, go, page
+from stockwright.web.admin.pages import Crumb, confirm, go, page
 from stockwright.web.admin.routing import get, post
 from stockwright.web.admin.settings.shops import shop_of
 from stockwright.web.admin.site import Tab
@@ -75,6 +84,15 @@ class AccountForm(BaseModel):
     reply_to: Address = Field(
         default="", title="Reply address", description="Where answers go, if elsewhere.", max_length=320
     )
+    bounce_address: Address = Field(
+        default="", title="Where mail that comes back goes", max_length=320,
+        description="Such as bounces@example.com, whose mail server takes bounces+anything@example.com too. Empty: "
+        "the sender's address.",
+    )  # fmt: skip
+    postal_address: str = Field(
+        default="", title="Postal address", max_length=500,
+        description="At the foot of each mail to shoppers, as many countries ask.",
+    )  # fmt: skip
     rate_per_minute: Usual = Field(
         default=0,
         title="Messages per minute at most",
@@ -93,6 +111,23 @@ class AccountForm(BaseModel):
         if not text and info.data.get("service") == "own":
             raise ValueError("A server of the shop's own needs this.")
         return text
+
+
+class KeyForm(BaseModel):
+    """A key that signs a shop's mail."""
+
+    domain: str = Field(
+        min_length=1, max_length=253, title="Domain",
+        description="That of the sender's address, or the one above it: example.com.",
+    )  # fmt: skip
+    selector: str = Field(
+        default="stockwright", min_length=1, max_length=63, title="Selector",
+        description="A name for the key; give the next one another name.",
+    )  # fmt: skip
+    pem: str = Field(
+        default="", max_length=20_000, title="Private key",
+        description="An RSA key in PEM form. Empty: a new one of 2,048 bits is made.",
+    )  # fmt: skip
 
 
 async def show_all(request: Request) -> Response:
@@ -128,6 +163,7 @@ async def _form(
     shop: Shop,
     *,
     filled: Filled[AccountForm] | None = None,
+    key: Filled[KeyForm] | None = None,
     result: TestResult | None = None,
     to: str = "",
     to_error: str = "",
@@ -135,17 +171,22 @@ async def _form(
     status = await queue_status(deps_of(request), shop)
     errors = filled.errors if filled else {}
     shown = fields(AccountForm, filled.values if filled else _values(status.settings), errors=errors)
+    key_errors = key.errors if key else {}
+    key_fields = fields(KeyForm, key.values if key else _key_values(status.settings), errors=key_errors)
     return page(
         request,
         "mail/account.html",
         title=f"Mail of {shop.name or shop.domain}",
         crumbs=_CRUMBS,
-        status=422 if errors or to_error else 200,
+        status=422 if errors or key_errors or to_error else 200,
         here=f"{HREF}/{shop.shop_id}",
         shop=shop,
         mail=status,
         f={field.name: field for field in shown},
         error=errors.get(WHOLE, ""),
+        k={field.name: field for field in key_fields},
+        key_error=key_errors.get(WHOLE, ""),
+        record=dkim_record(deps_of(request), status.settings),
         has_password=status.settings.password is not None,
         result=result,
         to=to,
@@ -161,6 +202,11 @@ def _values(row: MailSettingsRow) -> dict[str, Json]:
         "port": row.port,
         "rate_per_minute": row.rate_per_minute,
     }
+
+
+def _key_values(row: MailSettingsRow) -> dict[str, Json]:
+    domain = row.dkim_domain or row.from_address.rpartition("@")[2]
+    return {"domain": domain, "selector": row.dkim_selector or "stockwright", "pem": ""}
 
 
 async def save(request: Request) -> Response:
@@ -195,6 +241,50 @@ def _password(form: AccountForm) -> str | None:
     return form.password or None
 
 
+async def set_key(request: Request) -> Response:
+    """Sign the shop's mail with a key that was given, or with a new one."""
+    shop = await shop_of(request)
+    filled = read_model(KeyForm, form_of(request))
+    if filled.model is None:
+        return await _form(request, shop, key=filled)
+    form = filled.model
+    try:
+        await set_dkim_key(
+            deps_of(request), shop, domain=form.domain, selector=form.selector, pem=form.pem.strip()
+        )
+    except StockwrightError as error:
+        refused = Filled[KeyForm](model=None, values=filled.values, errors={WHOLE: str(error)})
+        return await _form(request, shop, key=refused)
+    await _note(request, shop, "mail.dkim", {"domain": form.domain, "selector": form.selector})
+    flash(request, "Mail is signed from now on. Publish the record below before you rely on it.")
+    return go(f"{HREF}/{shop.shop_id}#dkim")
+
+
+async def ask_drop_key(request: Request) -> Response:
+    """Ask before the key is forgotten."""
+    shop = await shop_of(request)
+    here = f"{HREF}/{shop.shop_id}"
+    return confirm(
+        request,
+        title="Stop signing mail",
+        question=f"Stop signing the mail of {shop.name or shop.domain}?",
+        consequences=("The key is forgotten; mail goes out without our signature from then on.",),
+        action=f"{here}/dkim/remove",
+        submit="Stop signing",
+        cancel=here,
+        crumbs=_CRUMBS,
+    )
+
+
+async def drop_key(request: Request) -> Response:
+    """Sign no more, and forget the key."""
+    shop = await shop_of(request)
+    await change_settings(deps_of(request), shop, {}, dkim_pem="")
+    await _note(request, shop, "mail.dkim.remove", {})
+    flash(request, "Mail is not signed any more. The key is forgotten.")
+    return go(f"{HREF}/{shop.shop_id}")
+
+
 async def test(request: Request) -> Response:
     """Send a test mail now and show what was said."""
     shop = await shop_of(request)
@@ -226,6 +316,9 @@ ROUTES = (
     get(HREF, show_all),
     get(HREF + "/{shop_id}", show),
     post(HREF + "/{shop_id}", save),
+    post(HREF + "/{shop_id}/dkim", set_key),
+    get(HREF + "/{shop_id}/dkim/remove", ask_drop_key),
+    post(HREF + "/{shop_id}/dkim/remove", drop_key),
     post(HREF + "/{shop_id}/test", test),
     post(HREF + "/{shop_id}/resume", go_on),
 )

@@ -4,7 +4,9 @@ from typing import Any
 
 from pydantic import Field
 
-from stockwright.model import Conflicting
+from stockwright.bouncing import take_report
+from stockwright.mail.bounces import NoReport
+from stockwright.model import Conflicting, StockwrightError
 from stockwright.store import messages, shops
 from stockwright.store.audit import audit
 from stockwright.store.database import Connection
@@ -70,6 +72,18 @@ async def retry_message(call: Call[Nothing, Nothing]) -> Reply:
             raise Conflicting(f"The message {row.message_id} is {row.state}: it cannot be sent again.")
     async with deps.database.connection() as conn:
         return Reply(content=await _detail(conn, await _row(conn, row.message_id)))
+
+
+async def take_bounce(call: Call[Nothing, schemas.BounceReport]) -> Reply:
+    """Take a report of mail that came back."""
+    try:
+        taken = await take_report(call.api.deps, call.body.raw(), source="relay")
+    except NoReport as error:
+        raise StockwrightError(f"This mail is no report of returned mail: {error}.") from error
+    parts = [
+        schemas.BouncePart(to=one.report.recipient, outcome=one.outcome, detail=one.detail) for one in taken
+    ]
+    return Reply(content=schemas.BounceOutcome(parts=parts))
 
 
 async def _row(conn: Connection, message_id: str) -> MessageRow:
@@ -149,5 +163,19 @@ OPERATIONS: tuple[AnyOperation, ...] = (
         answer=schemas.MessageDetail,
         problems=(Kind.CONFLICT,),
         is_repeatable=True,
+    ),
+    Operation(
+        id="takeBounce",
+        method="POST",
+        path="/bounces",
+        tag=_TAG,
+        scope="write",
+        summary="Take a report of mail that came back (RFC 3464) or was called spam (RFC 5965).",
+        description="The report names the message by its Message-ID or by the address that it was sent to. Reading one "
+        "twice does nothing the second time; a report about no message of ours suppresses nobody.",
+        handler=take_bounce,
+        query=Nothing,
+        body=schemas.BounceReport,
+        answer=schemas.BounceOutcome,
     ),
 )

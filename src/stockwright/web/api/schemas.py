@@ -3,10 +3,11 @@
 Names of fields are those that the command line prints with --json.
 """
 
+import base64
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Item = TypeVar("Item", bound=BaseModel)
 AnyObject = dict[str, Any]
@@ -395,6 +396,45 @@ class Message(BaseModel):
     created_at: Moment
     sent_at: Moment | None
     smtp_reply: str
+
+
+class BounceReport(Asked):
+    """A mail with a report, as the relay got it."""
+
+    report: str = Field(min_length=1, max_length=3_000_000, description="The whole mail, headers included.")
+    encoding: Literal["text", "base64"] = Field(default="text", description="How `report` is written.")
+
+    @model_validator(mode="after")
+    def _decodes(self) -> Self:
+        self.raw()
+        return self
+
+    def raw(self) -> bytes:
+        """The bytes of the mail.
+
+        Raises:
+            ValueError: it is not base64.
+        """
+        if self.encoding == "text":
+            return self.report.encode()
+        try:
+            return base64.b64decode(self.report, validate=True)
+        except ValueError as error:
+            raise ValueError("report: this is not base64") from error
+
+
+class BouncePart(BaseModel):
+    """What came of one recipient's part of a report."""
+
+    to: str = Field(description="The address that the report names.")
+    outcome: Literal["suppressed", "counted", "noted", "read before", "not ours"]
+    detail: str
+
+
+class BounceOutcome(BaseModel):
+    """What came of a report."""
+
+    parts: list[BouncePart]
 
 
 class MessagePage(Page[Message]):
