@@ -28,7 +28,7 @@ HandleKey = Callable[[Key], Awaitable[None]]
 _LOOK_EVERY_S = 2.0
 _ENGINE_POOL_SIZE = 4
 _ENGINE_WAIT_S = 5.0
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 2.0
 _STABLE_S = 10.0  # a worker that ran for so long is started again as at the first time
 
 
@@ -62,7 +62,7 @@ class WorkerDeps:
 
 
 async def keep_working(deps: WorkerDeps, limits: WorkerLimits, *, stop: asyncio.Event) -> None:
-    """Run a worker until `stop` is set; one that was lost is started again, after a pause that grows to 5 s.
+    """Run a worker until `stop` is set; one that was lost is started again, after a pause that grows to 2 s.
 
     The pauses are short because corrections that were on their way must be looked into soon.
     """
