@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-# A mail's own HTML: its styles, nothing else, and no right to anything.
+# A mail's own HTML: its styles, nothing else, and no right to anything but opening its links in new tabs.
 MAIL_HEADERS = {
     **HEADERS,
-    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
+    "Content-Security-Policy": "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; "
+    "style-src 'unsafe-inline'; frame-ancestors 'self'",
 }
+_LINKS_OPEN_TABS = '<base target="_blank">'  # in the frame itself a link could go nowhere
 BODY_LIMIT = 100_000
 
 
@@ -52,6 +55,13 @@ def web_app(sink: SmtpSink) -> Starlette:
     )
     app.state.sink = sink
     return app
+
+
+def _with_base(html: str) -> str:
+    """The mail with its links aimed at new tabs; put where a page without a doctype keeps its mode."""
+    head = re.search(r"<head[^>]*>", html, re.IGNORECASE)
+    at = head.end() if head else len(html)
+    return html[:at] + _LINKS_OPEN_TABS + html[at:]
 
 
 class _Pages:
@@ -79,7 +89,8 @@ class _Pages:
         mail = self._find(request)
         if mail is None:
             return self._page("missing.html", status=404)
-        return HTMLResponse(mail.html or "<p>This mail has no HTML part.</p>", headers=MAIL_HEADERS)
+        shown = mail.html or "<p>This mail has no HTML part.</p>"
+        return HTMLResponse(_with_base(shown), headers=MAIL_HEADERS)
 
     async def source(self, request: Request) -> Response:
         mail = self._find(request)
