@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import httpx2
 
-from stockwright import installing
+from stockwright import access, installing
 from stockwright.adding import ShopDraft, add_shop
 from stockwright.app import open_deps
 from stockwright.bundled_shop import DOMAIN, BundledShop, MailSink
@@ -28,7 +28,8 @@ from stockwright.model import Json, StockwrightError
 from stockwright.opening import VERSION, cipher, database
 from stockwright.settings import DATABASE_URL, Settings, load, variable
 from stockwright.shopify.accounts import AuthMode, ShopSecrets
-from stockwright.store import shops
+from stockwright.store import shops, users
+from stockwright.store.audit import COMMAND_LINE
 from stockwright.store.automations import AutomationRow
 from stockwright.upkeep import remove_shop, subscribe
 
@@ -45,6 +46,7 @@ _LOG_LINES = 15
 _DEFAULTS = {"dead_time_s": "3", "poll_interval_s": "0.2", "reconcile_every_s": "30", "sweep_every_s": "5"}
 
 _STAFF = "staff@demo-shop.example"
+_USER = "demo"  # of the admin site
 _SENDER = "stock@demo-shop.example"
 _FIRST_SINK_PORT, _FIRST_SMTP_PORT = 9025, 1025
 
@@ -162,10 +164,12 @@ async def _run(options: DemoOptions, plan: Plan) -> int:
             open_deps(plan.settings, dsn, name="demo", pool_size=_POOL_SIZE)
         )
         rows = await _set_up(deps, plan)
+        password = await _ready_user(deps)
         _tell(f"Ready in {monotonic() - started:.1f} s.")
         if options.scripted:
+            _tell(f"Admin site  {_way_in(plan, password)}")
             return await _first(play(Stage(shop=shop, sink=sink, deps=deps, rows=rows)), stop) or 0
-        _tell(_page(plan))
+        _tell(_page(plan, password))
         await _first(_until_a_part_ends(parts), stop)
         _tell("\nStopping ...")
         return 0
@@ -328,15 +332,33 @@ async def _set_up(deps: Deps, plan: Plan) -> list[AutomationRow]:
     return rows
 
 
-def _page(plan: Plan) -> str:
+async def _ready_user(deps: Deps) -> str:
+    """The demo's own user of the admin site, with a new password at each start; the password."""
+    password = "-".join(secrets.token_hex(2) for _ in range(3))
+    hashed = await access.Passwords().hash(password)
+    at = deps.clock()
+    async with deps.database.connection() as conn, conn.transaction():
+        user = await users.find(conn, _USER)
+        if user is None:
+            await access.add_user(conn, COMMAND_LINE, name=_USER, password_hash=hashed, at=at)
+        else:
+            await access.change_password(conn, user, hashed, at=at, keep_session=None)
+    return password
+
+
+def _way_in(plan: Plan, password: str) -> str:
+    return f"{plan.environ[variable('public_url')]}/   sign in as {_USER} with the password {password}"
+
+
+def _page(plan: Plan, password: str) -> str:
     program = Path(sys.executable).with_name("stockwright")
     reconcile_s = plan.settings.reconcile_every_s
     command = f"STOCKWRIGHT_HOME={plan.settings.home} {program if program.exists() else 'stockwright'}"
     return f"""
 Stockwright {VERSION} runs against the bundled shop. Nothing leaves this machine.
 
+  The admin site {_way_in(plan, password)}
   The shop       {plan.shop_url}/
-  The service    {plan.environ[variable("public_url")]}/
   The mail       {plan.sink_url}/
   Its logs       {plan.settings.home / "logs"}
 
@@ -350,7 +372,8 @@ Try this:
   2. Sell framed and unframed in one order: both fall by two. Refund it: both rise again.
   3. Lose the next webhook, sell a "Linen Tote", and watch the reconciliation find it within {reconcile_s:g} s:
      curl -d '{{"next": [{{"fault": "webhook_drop"}}]}}' {plan.shop_url}/_emulator/faults
-  4. In another terminal, ask why:
+  4. In the admin site, open Stock for the history behind each number, and Runs for why each thing was done.
+  5. In another terminal, ask the same:
 
      {command} stock show --shop {DOMAIN}
      {command} runs

@@ -1,12 +1,14 @@
 """`stockwright demo`: the scripted story as real processes, its first start and its next, and how it fails."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.real_processes import children_of, clean_environment, free_port, temporary_home, wait_until
@@ -36,6 +38,18 @@ def played(home: Path, **more: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+def sign_in_as_told(page: str) -> None:
+    found = re.search(r"(http\S+)/   sign in as (\S+) with the password (\S+)", page)
+    assert found is not None, page
+    url, name, password = found.groups()
+    with httpx2.Client(base_url=url, trust_env=False) as browser:
+        field = re.search(r'name="_csrf" value="(\w+)"', browser.get("/sign-in").text)
+        assert field is not None
+        form = {"_csrf": field.group(1), "name": name, "password": password}
+        assert browser.post("/sign-in", data=form).headers["location"] == "/"
+        assert "All is well" in browser.get("/").text
+
+
 def test_every_step_of_the_story_holds_and_is_proved() -> None:
     with temporary_home() as home:
         told = played(home)
@@ -44,6 +58,7 @@ def test_every_step_of_the_story_holds_and_is_proved() -> None:
     assert "Every step held." in told.stdout
     assert "The history of Night Tram No. 4, Toronto, whose shared stock is 23:" in told.stdout
     assert "It decided:" in told.stdout
+    assert "sign in as demo with the password" in told.stdout
 
 
 @pytest.mark.slow
@@ -71,12 +86,14 @@ def test_the_demo_says_what_to_try_and_ctrl_c_leaves_nothing_behind() -> None:
         try:
             wait_until(lambda: "Ctrl-C" in page.read_text(), limit_s=LIMIT_S, what="the page is shown")
             assert "Ready in" in page.read_text()
+            sign_in_as_told(page.read_text())
             children = children_of(demo.pid)
             assert any("shopify_emulator" in command for command in children.values())
             assert any("stockwright.supervising" in command for command in children.values())
         finally:
             os.kill(demo.pid, signal.SIGINT)
-        assert demo.wait(LIMIT_S) == 0, page.read_text()
+            status = demo.wait(LIMIT_S)
+        assert status == 0, page.read_text()
         assert children_of(demo.pid) == {}
 
 
