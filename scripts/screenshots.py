@@ -3,6 +3,7 @@
 Run by `make screenshots`; a name given as argument limits it to pages whose file name contains it.
 """
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ FOLDER = Path(__file__).parents[1] / "screenshots"
 WIDTHS = (1280, 390)
 SCHEMES = ("light", "dark")
 _HEIGHT = 900
+_HIGHEST = 6000  # longer pages are cut: one sees enough
 
 
 def main(only: str) -> int:
@@ -55,10 +57,13 @@ def setup_path(site: RunningSite) -> str:
 def pages(names: dict[str, str]) -> dict[str, str]:
     """File names and addresses of all registered pages, and of a page that is not there."""
     paths = [path for section in SECTIONS for path in section.samples]
-    named = {
-        path.strip("/").replace("/", "-").replace("{", "").replace("}", "") or "home": path for path in paths
-    }
+    named = {_file_name(path): path for path in paths}
     return {name: path.format_map(names) for name, path in named.items()} | {"not-found": "/not/there"}
+
+
+def _file_name(path: str) -> str:
+    """Letters, digits, _ and - only: whoever looks at the files may use any system."""
+    return re.sub(r"[^A-Za-z0-9_]+", "-", path.replace("}", "").replace("{", "")).strip("-") or "home"
 
 
 def shots(
@@ -85,10 +90,17 @@ def shots(
 
 
 def shoot(page: Page, path: str, file: Path) -> None:
-    """One page, whole."""
+    """One page, whole: in a window as high as the page, so that frames load and bars stand where they belong."""
     page.goto(path)
     page.wait_for_load_state("networkidle")
-    page.screenshot(path=str(file), full_page=True)
+    width, height = page.viewport_size["width"], _HEIGHT  # type: ignore[index]
+    whole = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": width, "height": max(height, min(whole, _HIGHEST))})
+    page.wait_for_load_state("networkidle")
+    for frame in page.frames:
+        frame.wait_for_load_state("load")
+    page.screenshot(path=str(file))
+    page.set_viewport_size({"width": width, "height": height})
 
 
 if __name__ == "__main__":

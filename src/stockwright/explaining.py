@@ -11,7 +11,18 @@ from stockwright.ledger.draft import short
 from stockwright.ledger.history import describe
 from stockwright.ledger.hypotheses import Hypotheses, Hypothesis, hypotheses
 from stockwright.ledger.state import MemberId, PoolState
-from stockwright.model import Event, Json, JsonObject, gid_number
+from stockwright.model import (
+    ENABLED,
+    INVENTORY_UPDATE,
+    PRODUCT_CHECK,
+    RECONCILE,
+    SCHEDULER_PREFIX,
+    USER_TRIGGER,
+    Event,
+    Json,
+    JsonObject,
+    gid_number,
+)
 from stockwright.store.pools import JournalRow
 from stockwright.store.runs import AttemptRow, EffectRow, RunRow
 
@@ -96,7 +107,7 @@ def tell(story: RunStory, zone: tzinfo) -> RunTold:
     """A run in words; times in the zone given."""
     run = story.run
     return RunTold(
-        causes=[_event_line(event, zone) for event in story.events],
+        causes=[_event_line(event, zone, _items(run.input)) for event in story.events],
         facts=_fact_lines(run.input),
         because=run.because,
         reported=str(run.error.get("message", run.error)) if run.error else "",
@@ -131,19 +142,48 @@ def _bullets(texts: Iterable[str]) -> list[str]:
     return [f"  {'  ' if text.startswith(' ') else '- '}{text}" for text in texts] or ["  - nothing"]
 
 
-def _event_line(event: Event, zone: tzinfo) -> str:
+_CAUSES = {
+    INVENTORY_UPDATE: "A stock level changed in the shop",
+    USER_TRIGGER: "Somebody pressed Run now",
+    ENABLED: "The automation was switched on",
+    RECONCILE: "The regular look at all stocks",
+    PRODUCT_CHECK: "A look at many products found this one to be looked at",
+    "mechanic/errors/task": "A run of an automation failed",
+}
+
+
+def cause_text(topic: str) -> str:
+    """What an event says that happened; a topic that has no words here is quoted."""
+    if topic.startswith(SCHEDULER_PREFIX):
+        return f"It was due by its schedule ({topic.removeprefix(SCHEDULER_PREFIX)})"
+    return _CAUSES.get(topic, f"The event {topic} came")
+
+
+def _event_line(event: Event, zone: tzinfo, items: Mapping[str, str]) -> str:
     payload = event.payload
     level = ""
     if "inventory_item_id" in payload:
-        level = (
-            f": item {payload['inventory_item_id']} at {payload.get('available')} (not trusted, read instead)"
-        )
-    return f"{clock_text(event.received_at, zone)} {event.topic} from {event.source}{level}"
+        number = str(payload["inventory_item_id"])
+        named = items.get(number) or f"item {number}"
+        level = f": {named} at {payload.get('available')} (not trusted, read instead)"
+    return f"{clock_text(event.received_at, zone)} {cause_text(event.topic)}{level}"
+
+
+def _product(recorded: JsonObject | None) -> Json:
+    """The product that the run read; None when it read none."""
+    return (recorded or {}).get("product") or (recorded or {}).get("shown")
+
+
+def _items(recorded: JsonObject | None) -> dict[str, str]:
+    """Titles of the product's variants by the numbers of their items, as the run saw them."""
+    product = _product(recorded)
+    variants = product["variants"] if product else ()
+    return {gid_number(variant["item_id"]): variant["title"] for variant in variants}
 
 
 def _fact_lines(recorded: JsonObject | None) -> list[str]:
     """The levels of the product as the run saw them, from its recorded input."""
-    product = (recorded or {}).get("product")
+    product = _product(recorded)
     if recorded is None or product is None:
         return []
     names = {location["id"]: location["name"] for location in recorded["shop"]["locations"]}
@@ -187,6 +227,8 @@ def effect_text(effect: EffectRow) -> str:
         return f"mail to {effect.payload['to']} about {', '.join(effect.payload['products'][:5])}"
     if effect.kind == "emit":
         return f"emit {effect.payload.get('topic')}"
+    if effect.kind == "offer":
+        return f"offer {effect.payload['name']}: {effect.payload['because']}"
     return effect.kind
 
 

@@ -31,7 +31,7 @@ from stockwright.store.shops import Shop
 LOG = structlog.get_logger(__name__)
 
 NO_SERVER = (
-    "No mail server is set, so the message waits. Set one for the shop (stockwright mail settings) or for all "
+    "No mail server is set, so the message waits. Set one for the shop (Mail, Settings) or for all "
     "(STOCKWRIGHT_SMTP_HOST and STOCKWRIGHT_SMTP_FROM)."
 )
 _IDLE_SENDERS = 8  # open connections that are kept for the next message

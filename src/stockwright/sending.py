@@ -39,11 +39,11 @@ _SHORT_WAIT_S = 2.0  # for the pace: shorter waits are sat out
 _RECORD_TRIES = 3
 _LOST = (
     "The sender stopped while the mail server had the message and had not answered: perhaps it was delivered. "
-    "Look whether it came, then: stockwright mail retry"
+    "Look whether it came, then send it again (or not)."
 )
 _IN_DOUBT = (
     "The mail server had the whole message and did not answer: perhaps it was delivered. Look whether it came, "
-    "then: stockwright mail retry"
+    "then send it again (or not)."
 )
 _UNINSTALLED = "The app was uninstalled from the shop."
 

@@ -13,10 +13,11 @@ from stockwright.app import handle_key
 from stockwright.deps import Deps
 from stockwright.jobs import WorkerDeps, WorkerLimits
 from stockwright.jobs.worker import keep_working
-from stockwright.model import Json, ShopId
+from stockwright.model import INVENTORY_UPDATE, EventId, Json, NewEvent, ShopId, Source, gid_number
 from stockwright.opening import utc_now
-from stockwright.store import automations
+from stockwright.store import automations, inbox
 from stockwright.store.automations import AutomationRow
+from stockwright.store.ids import new_id
 from tests.browser.site import RunningSite
 
 ACROSS, WITHIN, PUBLISH = "sync-across-variants", "keep-in-sync-within-products", "publish-back-in-stock"
@@ -45,6 +46,28 @@ def add_product(
         site.shop.add_product(
             title, variants=specs, tags=tags, product_type="Print", published_on=None if published else ()
         )
+
+    site.run(work)
+
+
+def sell(site: RunningSite, shop_id: int, title: str, quantity: int) -> None:
+    """An order of a product's first variant, and the webhook that follows, as the inbox stores it."""
+
+    async def work(deps: Deps) -> None:
+        product = next(one for one in site.shop.state.products.values() if one.title == title)
+        variant = product.variants[0]
+        site.shop.sell([(variant.gid, quantity)])
+        [level] = variant.item.levels.values()
+        event = NewEvent(
+            shop_id=ShopId(shop_id),
+            event_id=EventId(new_id("evt", deps.clock())),
+            topic=INVENTORY_UPDATE,
+            payload={"inventory_item_id": int(gid_number(variant.item.gid)), "available": level.available},
+            source=Source.SHOPIFY,
+            subject=variant.item.gid,
+        )
+        async with deps.database.connection() as conn:
+            await inbox.receive(conn, [event])
 
     site.run(work)
 
@@ -130,9 +153,11 @@ def fill_automations(site: RunningSite, shop_id: int) -> dict[str, str]:
     )
     with working(site):
         until_quiet(site)
+        sell(site, shop_id, "Harbour at dawn", 2)
+        until_quiet(site)
     [(run_id,)] = site.execute(
         "select r.run_id from runs r join effects using (shop_id, run_id)"
-        " where r.automation_id = %s order by r.run_id limit 1",
+        " where r.automation_id = %s order by r.run_id desc limit 1",
         row.automation_id,
     )
     [(event_id,)] = site.execute(
@@ -143,5 +168,5 @@ def fill_automations(site: RunningSite, shop_id: int) -> dict[str, str]:
         "switched_off": previewed.automation_id,
         "run": run_id,
         "event": event_id,
-        "failed_run": "run_1",
+        "failed_run": "run_00sample1",
     }

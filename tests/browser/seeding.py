@@ -78,8 +78,12 @@ def _busy_days(site: RunningSite, shop_id: int) -> None:
 def _troubles(site: RunningSite, shop_id: int) -> None:
     site.execute(
         """
-        insert into runs (shop_id, run_id, automation_id, kind, subject, state, started_at)
-        select %s, 'run_' || n, 'aut_sample', 'sync-across-variants', '*', 'failed', now() - n * interval '1 hour'
+        insert into runs (shop_id, run_id, automation_id, kind, subject, state, because, error, requests, started_at, finished_at)
+        select %s, 'run_00sample' || n, 'aut_sample', 'sync-across-variants', '*', 'failed',
+               'The options name what the shop does not have.',
+               '{"message": "There is no location “Warehouse Est” in this shop. Did you mean “Warehouse East”?",'
+               ' "available_location_names": ["Toronto", "Warehouse East"]}', 1,
+               now() - n * interval '1 hour', now() - n * interval '1 hour' + interval '180 milliseconds'
         from generate_series(1, 3) n
         """,
         shop_id,

@@ -82,10 +82,11 @@ class Story:
 
     def waited(self) -> "Story":
         """The dead time passes without an answer, and the levels prove nothing."""
-        first = self.ids()[0]
-        self.levels[first] -= 1
+        for member in self.levels:  # each was sold once: none shows what it was before the correction, or after
+            self.levels[member] -= 1
         self._feed(self._read(), minutes=5)
         self._feed(Tick(at=self.at), minutes=5)
+        self._feed(self._read())
         return self
 
     def _read(self) -> Observation:

@@ -51,9 +51,9 @@ def test_a_run_is_told_from_its_cause_to_shopifys_reply(
     signed_in.get_by_role("link", name="Harbour").click()
     for heading, text in {
         "What it decided": "correcting Framed 12 → 9",
-        "Because of": "stockwright/product/check",
+        "Because of": "A look at many products found this one",
         "What it read": "Framed at Toronto: 12",
-        "What it did": "attempt 1",
+        "What it did": "Attempt 1",
         "In the stock's history": "Framed corrected 12 → 9 (Shopify confirmed it)",
     }.items():
         expect(signed_in.get_by_role("region", name=heading)).to_contain_text(text)

@@ -75,10 +75,10 @@ def test_a_stock_tells_its_history_in_the_shops_time(
     signed_in.goto("/stock")
     signed_in.get_by_role("link", name="Harbour").click()
     history = signed_in.locator("section", has=signed_in.get_by_role("heading", name="How it came"))
-    line = history.locator("tr", has_text="Unframed corrected 12 -> 10")
-    expect(line).to_contain_text("sale or edit of -2 on Framed: 12 -> 10")
+    line = history.locator("tr", has_text="Unframed corrected 12 → 10")
+    expect(line).to_contain_text("sale or edit of −2 on Framed: 12 → 10")
     expect(history).to_contain_text("America/Toronto")
-    expect(signed_in.get_by_role("row", name="Unframed item").first).to_contain_text("none")
+    expect(signed_in.get_by_role("row", name="Unframed").first).to_contain_text("none")
 
 
 def test_a_freeze_is_ended_by_an_answer_after_its_numbers_were_shown(
@@ -87,13 +87,13 @@ def test_a_freeze_is_ended_by_an_answer_after_its_numbers_were_shown(
     keep(site, shop_id, frozen_story(at(site, minutes=60)))
     signed_in.goto("/stock/pool_frozen")
     card = signed_in.locator("section", has=signed_in.get_by_role("heading", name="waits for your decision"))
-    expect(card).to_contain_text("Then the shared stock is 9")
-    expect(card).to_contain_text("Then the shared stock is 7")
+    expect(card).to_contain_text("Then the shared stock is 8")
+    expect(card).to_contain_text("Then the shared stock is 6")
     expect(card).not_to_contain_text("item 1")  # levels have names
     assert serious_findings(signed_in) == []
     signed_in.get_by_role("link", name=re.compile("^Not.applied")).click()
     dialog = signed_in.get_by_role("dialog")
-    expect(dialog).to_contain_text("The shared stock becomes 7")
+    expect(dialog).to_contain_text("The shared stock becomes 6")
     dialog.get_by_role("button", name="Book it as not applied").click()
     expect(signed_in.get_by_role("status")).to_contain_text("Booked for Nyhavn at dawn")
     expect(signed_in.get_by_text("ann decided: was not applied")).to_be_visible()

@@ -236,7 +236,7 @@ def test_days_begin_at_midnight_of_the_shop_also_when_clocks_change() -> None:
 def shop_now(**changes: object) -> stats.ShopNow:
     values = {
         "shop_id": 1, "domain": "a.myshopify.com", "name": "A", "status": "active", "status_reason": "",
-        "timezone": "UTC", "created_at": NOW, "last_webhook_at": NOW, "backlog": 0, "lag_s": 0.0, "failed_runs": 0,
+        "timezone": "UTC", "created_at": NOW - timedelta(days=9), "last_webhook_at": NOW, "backlog": 0, "lag_s": 0.0, "failed_runs": 0,
         "pools": 1, "frozen": 0, "in_doubt": 0, "assumed": 0, "budget_points": 1.0, "budget_capacity": 1.0,
         "budget_blocked": False, "automations": 1, "automations_enabled": 1, "webhook_problems": 0,
     }  # fmt: skip
@@ -251,7 +251,8 @@ def shop_now(**changes: object) -> stats.ShopNow:
         ({"lag_s": 300.0}, "bad", "waited for 5 minutes"),
         ({"failed_runs": 2}, "warn", "2 runs failed"),
         ({"webhook_problems": 1}, "warn", "1 kind of change"),
-        ({"last_webhook_at": None}, "warn", "No webhook has come yet"),
+        ({"last_webhook_at": None}, "warn", "No webhook has ever come"),
+        ({"last_webhook_at": None, "created_at": NOW - timedelta(hours=1)}, "info", "No webhook has come yet"),
         ({"last_webhook_at": NOW - timedelta(days=2)}, "warn", "for a day"),
         ({"budget_blocked": True}, "warn", "asked us to wait"),
         ({"assumed": 1}, "info", "answer was lost"),

@@ -3,7 +3,17 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from stockwright.explaining import RunStory, explain, history_lines, hypothesis_lines, pool_row, titles_of
+import pytest
+
+from stockwright.explaining import (
+    RunStory,
+    cause_text,
+    explain,
+    history_lines,
+    hypothesis_lines,
+    pool_row,
+    titles_of,
+)
 from stockwright.ledger import protocol, wire
 from stockwright.ledger.state import (
     MemberId,
@@ -153,6 +163,7 @@ def told_run(*, error: dict[str, str] | None = None) -> list[str]:
                 "variants": [
                     {
                         "title": "Framed",
+                        "item_id": "gid://shopify/InventoryItem/11",
                         "levels": [{"location_id": PLACE, "available": 10, "is_active": True}],
                     }
                 ],
@@ -194,7 +205,7 @@ def test_a_run_is_told_from_its_cause_to_its_end() -> None:
     for part in (
         "Run run_b of sync-across-variants on Print",
         "succeeded at 2026-11-20 09:00:00, 0.090 s, 2 Admin API requests",
-        "item 11 at 10 (not trusted, read instead)",
+        "A stock level changed in the shop: Framed at 10 (not trusted, read instead)",
         "Framed at Toronto: 10",
         "It decided: Stock is 10: correcting Unframed 12 -> 10.",
         "correct Unframed 12 -> 10: done",
@@ -202,6 +213,18 @@ def test_a_run_is_told_from_its_cause_to_its_end() -> None:
         "sale or edit of -2 on Framed: 12 -> 10",
     ):
         assert part in text, part
+
+
+@pytest.mark.parametrize(
+    ("topic", "words"),
+    [
+        ("mechanic/scheduler/hourly", "It was due by its schedule (hourly)"),
+        ("mechanic/user/trigger", "Somebody pressed Run now"),
+        ("user/stock/counted", "The event user/stock/counted came"),
+    ],
+)
+def test_what_caused_a_run_has_words(topic: str, words: str) -> None:
+    assert cause_text(topic) == words
 
 
 def test_replies_name_variants_instead_of_item_numbers() -> None:

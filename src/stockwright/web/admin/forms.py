@@ -133,7 +133,7 @@ def _field(
     return Field(
         name=name,
         title=str(info.get("title") or name),
-        help=str(info.get("description", "")),
+        help=_help(info),
         kind=kind,
         value=_shown(kind, values.get(name, info.get("default"))),
         error=error,
@@ -145,6 +145,14 @@ def _field(
         step="1" if info.get("type") == "integer" else "any",
         longest=info.get("maxLength"),
     )
+
+
+def _help(info: Mapping[str, Any]) -> str:
+    """The description without the marks of code; choices are named as the form shows them."""
+    text = str(info.get("description", "")).replace("`", "")
+    for choice in info.get("enum", ()):
+        text = text.replace(str(choice), str(choice).replace("_", " "))
+    return text
 
 
 def _shown(kind: str, value: Json) -> Json:

@@ -85,7 +85,7 @@ def _work(shop: ShopNow) -> list[Trouble]:
     found = []
     if shop.lag_s > _LATE_S and shop.status == "active":
         text = f"Work has waited for {round(shop.lag_s / 60)} minutes. Is a worker running?"
-        found.append(Trouble(level="bad", text=text, href="", todo="Look with: stockwright doctor"))
+        found.append(Trouble(level="bad", text=text, href="", todo="Look at the log of the worker process."))
     if shop.failed_runs:
         text = f"{_plural(shop.failed_runs, 'run', 'runs')} failed in the last 24 hours."
         href = f"/runs?shop={shop.shop_id}&state=failed"
@@ -102,13 +102,21 @@ def _webhooks(shop: ShopNow, now: datetime) -> list[Trouble]:
         text = f"Shopify does not tell us of {_plural(shop.webhook_problems, 'kind', 'kinds')} of change."
         return [Trouble(level="warn", text=text, href=href, todo="See which")]
     if shop.last_webhook_at is None and shop.automations_enabled:
-        text = "No webhook has come yet. Changes are found at reconciliation only."
-        return [Trouble(level="warn", text=text, href=href, todo="Check the shop")]
+        return [_never_heard(shop, now, href)]
     if shop.last_webhook_at is not None and now - shop.last_webhook_at > _QUIET:
         return [
             Trouble(level="warn", text="No webhook has come for a day.", href=href, todo="Check the shop")
         ]
     return []
+
+
+def _never_heard(shop: ShopNow, now: datetime, href: str) -> Trouble:
+    """Normal for a new shop in which nothing has changed yet; after a day it is worth a look."""
+    if now - shop.created_at < _QUIET:
+        text = "No webhook has come yet: Shopify sends the first when a stock level changes."
+        return Trouble(level="info", text=text, href=href, todo="Open the shop")
+    text = "No webhook has ever come. Changes are found at reconciliation only."
+    return Trouble(level="warn", text=text, href=href, todo="Check the shop")
 
 
 def _plural(count: int, one: str, many: str) -> str:

@@ -1,5 +1,6 @@
 """The templates: where they are, and the filters by which numbers and times read well."""
 
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -22,7 +23,9 @@ def environment(static: StaticFolder) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(ago=ago, moment=moment, number=number, span=span, share=share)
+    made.filters.update(
+        ago=ago, moment=moment, number=number, span=span, share=share, told=told, sentence=sentence
+    )
     made.globals.update(static=static.address)
     return made
 
@@ -52,6 +55,22 @@ def moment(at: datetime | None, zone: str = "UTC") -> str:
     if at is None:
         return "–"
     return at.astimezone(time_zone(zone) or _UTC).strftime("%Y-%m-%d %H:%M")
+
+
+_SNAKE = re.compile(r"\((\w+(?:_\w+)+)\)")
+_MINUS = re.compile(r"(?<=[\s(])-(?=\d)")
+_GID = re.compile(r" \(gid://\S+\)")
+
+
+def told(text: str) -> str:
+    """A sentence of the ledger or of a run, set for reading: arrows, minus signs, no names of code, no ids."""
+    text = _GID.sub("", text.replace("->", "→"))
+    return _MINUS.sub("−", _SNAKE.sub(lambda found: f"({found[1].replace('_', ' ')})", text))
+
+
+def sentence(text: str) -> str:
+    """The same with a capital letter, where the first word is one of ours and no title."""
+    return text[:1].upper() + told(text)[1:]
 
 
 def number(value: float) -> str:

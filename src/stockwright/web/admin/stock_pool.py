@@ -13,7 +13,8 @@ from stockwright.model import Conflicting, Json, StockwrightError
 from stockwright.resolving import Decision, resolve_pool
 from stockwright.reviewing import review_pool
 from stockwright.schedules import time_zone
-from stockwright.store import pools, shops
+from stockwright.store import automations, pools, shops
+from stockwright.store.automations import AutomationRow
 from stockwright.store.pools import JournalRow, MemberRow, PoolRow
 from stockwright.store.shops import Shop
 from stockwright.web.admin.forms import Filled, read_model
@@ -56,6 +57,7 @@ class _Found:
     row: PoolRow
     members: list[MemberRow]
     shop: Shop | None
+    automation: AutomationRow | None
 
 
 async def _pool_of(request: Request) -> _Found:
@@ -64,7 +66,12 @@ async def _pool_of(request: Request) -> _Found:
         if row is None:
             raise not_found("There is no such shared stock. It may have been dissolved since.")
         held = await pools.members_of(conn, row.shop_id, [row.pool_id])
-        return _Found(row=row, members=held.get(row.pool_id, []), shop=await shops.get(conn, row.shop_id))
+        return _Found(
+            row=row,
+            members=held.get(row.pool_id, []),
+            shop=await shops.get(conn, row.shop_id),
+            automation=await automations.get(conn, row.shop_id, row.automation_id),
+        )
 
 
 async def show(request: Request) -> Response:
@@ -88,6 +95,7 @@ async def _page(request: Request, found: _Found, *, filled: Filled[Answer] | Non
         crumbs=_CRUMBS,
         status=422 if filled and filled.errors else 200,
         stock=stock,
+        automation=found.automation,
         doubt=doubt_of(found.row, found.members),
         days=days_of(entries, found.members, zone),
         older=older,

@@ -4,8 +4,9 @@ Pure: it is given rows and returns what templates and CSV files need. Nothing he
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from itertools import groupby
 
@@ -31,11 +32,22 @@ class LevelLine:
     level: int  # as last seen or written
     units: int
     goal: int
+    is_ambiguous: bool = False  # another level has the same title and place
 
     @property
     def off_by(self) -> int:
         """How far the level is from where it should stand."""
         return self.level - self.goal
+
+    @property
+    def sub(self) -> str:
+        """What the title does not say."""
+        parts = (
+            self.place,
+            f"item {self.item_number}" if self.is_ambiguous else "",
+            f"{self.units} units each" if self.units > 1 else "",
+        )
+        return ", ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,12 +119,20 @@ def shown(row: PoolRow, members: Iterable[MemberRow], shop: Shop | None) -> Show
         shop=(shop.name or shop.domain) if shop else "a shop that was removed",
         zone=shop.timezone if shop else "UTC",
         place=_place(row.location_id, names),
-        levels=[_line(id, state, titles, "" if is_one else names.get(id.location_id, gid_number(id.location_id)))
-                for id in sorted(state.members)],
+        levels=_told_apart([
+            _line(id, state, titles, "" if is_one else names.get(id.location_id, gid_number(id.location_id)))
+            for id in sorted(state.members)
+        ]),
         product_number=gid_number(row.product_id),
         product_url=_admin_url(row, shop),
         status="correcting" if state.intent and row.status == "active" else row.status,
     )  # fmt: skip
+
+
+def _told_apart(lines: Sequence[LevelLine]) -> list[LevelLine]:
+    """The same lines, with their items' numbers shown where titles alone do not tell them apart."""
+    counts = Counter((line.title, line.place) for line in lines)
+    return [replace(line, is_ambiguous=counts[line.title, line.place] > 1) for line in lines]
 
 
 def _admin_url(row: PoolRow, shop: Shop | None) -> str:

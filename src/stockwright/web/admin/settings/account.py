@@ -40,9 +40,31 @@ async def _page(request: Request, errors: dict[str, str] | None = None) -> Respo
         status=422 if errors else 200,
         open_sessions=open_sessions,
         this_session=session.session_id,
+        browser_told=browser_told,
         errors=errors or {},
         shortest=access.SHORTEST_PASSWORD,
     )
+
+
+# The first that an agent names is what it is: Edge and Opera also call themselves Chrome, and Chrome Safari.
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR", "Opera"),
+    ("Firefox", "Firefox"),
+    ("Chrome", "Chrome"),
+    ("Safari", "Safari"),
+)
+_SYSTEMS = (
+    ("iPhone", "an iPhone"), ("iPad", "an iPad"), ("Android", "Android"), ("Windows", "Windows"), ("Mac OS", "a Mac"),
+    ("Linux", "Linux"),
+)  # fmt: skip
+
+
+def browser_told(agent: str) -> str:
+    """What a browser says of itself, such as "Firefox on Windows"; as it is where we do not know it."""
+    browser = next((name for mark, name in _BROWSERS if mark in agent), "")
+    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
+    return f"{browser} on {system}" if browser and system else agent or "a browser without a name"
 
 
 async def change_password(request: Request) -> Response:

@@ -5,6 +5,7 @@ import json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stockwright.model import Json, JsonObject
 from stockwright.store import audit
 from stockwright.store.audit import Entry
 from stockwright.web.admin.pages import page
@@ -85,7 +86,29 @@ async def show(request: Request) -> Response:
         about=about,
         nouns=ABOUT,
         words=ACTIONS,
+        details_told=details_told,
     )
+
+
+def details_told(detail: JsonObject) -> str:
+    """The details of an entry in words: no brackets, no names of code, nothing that is empty."""
+    told = ((name.replace("_", " "), _value_told(value)) for name, value in detail.items())
+    return ", ".join(f"{name}: {value}" for name, value in told if value)
+
+
+def _value_told(value: Json) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            return f"({inside})" if (inside := details_told(value)) else ""
+        case list() | tuple():
+            return ", ".join(_value_told(one) for one in value)
+        case float() if value.is_integer():
+            return str(int(value))
+        case None:
+            return ""
+    return str(value)
 
 
 def _row(entry: Entry) -> dict[str, object]:
