@@ -5,6 +5,8 @@ import email.policy
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stockwright.mail.account import Account, Security
 from stockwright.mail.addresses import MailRefused, checked_address
@@ -126,6 +128,34 @@ def test_the_headers_that_every_message_has() -> None:
     assert mail["Date"].datetime == NOON
     assert mail["List-Unsubscribe"] == "<https://x.example/u/1>"
     assert mail["Bcc"] is None
+
+
+def test_an_unsubscribe_address_is_written_as_it_is_however_long() -> None:
+    address = "<https://stock.example.com/u/" + "aB_-9" * 80 + ">"
+    data = letter(message(headers={"List-Unsubscribe": address}), SHOP, number="msg_1", date=NOON).data
+    assert f"\r\nList-Unsubscribe: {address}\r\n".encode() in data
+
+
+_LINES = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], include_characters="\t"), max_size=120
+)
+
+
+@given(
+    subject=st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=1, max_size=150),
+    text=st.lists(_LINES, max_size=8).map("\n".join),
+    html=st.lists(_LINES, max_size=8).map("\n".join),
+    name=st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), max_size=60),
+)
+def test_whatever_is_said_comes_back_as_it_was(subject: str, text: str, html: str, name: str) -> None:
+    mail = parsed(message(subject=subject, text=text, html=html and f"<p>{html}", from_name=name))
+    assert mail["Subject"] == subject
+    assert mail["From"].addresses[0].display_name == (name or SHOP.from_name)
+    plain = mail.get_body(("plain",)).get_content()
+    assert plain.replace("\r\n", "\n").removesuffix("\n") == text.removesuffix("\n")
+    if html:
+        shown = mail.get_body(("html",)).get_content()
+        assert shown.replace("\r\n", "\n").removesuffix("\n") == f"<p>{html}".removesuffix("\n")
 
 
 def test_a_name_with_quotes_commas_and_brackets_stays_one_name() -> None:

@@ -4,20 +4,16 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
 
 from stockwright.mail.addresses import MailRefused, checked_address, checked_name, checked_text
+from stockwright.mail.wire_format import mailbox, written
 
 _OURS = frozenset(
     {"from", "to", "cc", "bcc", "sender", "subject", "date", "message-id", "reply-to", "return-path",
      "received", "auto-submitted", "mime-version"}
 )  # fmt: skip
 _BODY_LIMIT = 1_000_000  # characters of one part
-_SEVEN_BITS = SMTP.clone(cte_type="7bit")  # needs no extension of the server
-_UTF8 = SMTPUTF8.clone(cte_type="7bit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,28 +111,21 @@ def return_path(number: str, envelope: Envelope) -> str:
 def letter(message: Message, envelope: Envelope, *, number: str, date: datetime) -> Letter:
     """Build the bytes: text and HTML as alternatives, every line short, nothing but ASCII where it can be."""
     needs_utf8 = not (message.to.isascii() and envelope.from_address.isascii())
-    mail = EmailMessage(policy=_UTF8 if needs_utf8 else _SEVEN_BITS)
-    mail["From"] = _address(envelope.from_address, message.from_name or envelope.from_name)
-    mail["To"] = _address(message.to)
-    if reply_to := message.reply_to or envelope.reply_to:
-        mail["Reply-To"] = _address(reply_to)
-    mail["Subject"] = message.subject
-    mail["Date"] = format_datetime(date)
-    mail["Message-ID"] = message_id(number, sender=envelope.from_address)
-    mail["Auto-Submitted"] = "auto-generated"
-    for name, value in message.headers.items():
-        mail[name] = value
-    mail.set_content(message.text)
-    if message.html:
-        mail.add_alternative(message.html, subtype="html")
+    own_id = message_id(number, sender=envelope.from_address)
+    reply_to = message.reply_to or envelope.reply_to
+    headers = [
+        ("From", mailbox(envelope.from_address, message.from_name or envelope.from_name)),
+        ("To", mailbox(message.to)),
+        *([("Reply-To", mailbox(reply_to))] if reply_to else []),
+        ("Subject", message.subject),
+        ("Date", format_datetime(date)),
+        ("Message-ID", own_id),
+        ("Auto-Submitted", "auto-generated"),
+        *message.headers.items(),
+    ]
     return Letter(
-        message_id=str(mail["Message-ID"]),
+        message_id=own_id,
         sender=return_path(number, envelope),
         recipient=message.to,
-        data=mail.as_bytes(),
+        data=written(headers, message.text, message.html, seed=own_id, needs_utf8=needs_utf8),
     )
-
-
-def _address(address: str, name: str = "") -> Address:
-    local, _, domain = address.rpartition("@")
-    return Address(name, local, domain)
