@@ -52,7 +52,7 @@ KEEP: dict[str, str] = {
         publication publications refund shop webhookSubscription webhookSubscriptions""",
     "Mutation": """
         bulkOperationCancel bulkOperationRunQuery inventoryActivate inventoryAdjustQuantities
-        inventoryDeactivate inventorySetQuantities publishablePublish publishableUnpublish
+        inventoryDeactivate inventorySetQuantities metafieldsSet publishablePublish publishableUnpublish
         webhookSubscriptionCreate webhookSubscriptionDelete webhookSubscriptionUpdate""",
     # interfaces
     "Node": "id",
@@ -67,7 +67,10 @@ KEEP: dict[str, str] = {
     "ShopPlan": "displayName partnerDevelopment publicDisplayName shopifyPlus",
     "ShopResourceLimits": "locationLimit maxProductOptions maxProductVariants redirectLimitReached",
     "Domain": "host id sslEnabled url",
-    "AppInstallation": "accessScopes app id launchUrl",
+    "AppInstallation": "accessScopes app id launchUrl metafield metafields",
+    "Metafield": "compareDigest id jsonValue key legacyResourceId namespace ownerType sizeInBytes type value",
+    "MetafieldsSetPayload": "metafields userErrors",
+    "MetafieldsSetUserError": "code elementIndex field message",
     "AccessScope": "description handle",
     "App": "apiKey handle id title webhookApiVersion",
     "ApiVersion": "displayName handle supported",
@@ -117,7 +120,8 @@ KEEP: dict[str, str] = {
     # orders
     "Order": """
         cancelledAt closedAt createdAt displayFulfillmentStatus fulfillmentOrders id legacyResourceId
-        lineItems name number processedAt refunds test updatedAt""",
+        customer lineItems name number processedAt refunds test updatedAt""",
+    "Customer": "id legacyResourceId",
     "LineItem": "currentQuantity id isGiftCard name product quantity refundableQuantity sku title variant variantTitle",
     "Refund": "createdAt id legacyResourceId note order processedAt refundLineItems updatedAt",
     "RefundLineItem": "id lineItem location quantity restockType restocked",

@@ -20,6 +20,7 @@ ALL_SCOPES: Scopes = frozenset(
         "read_publications",
         "write_publications",
         "read_orders",
+        "read_customers",
         "read_merchant_managed_fulfillment_orders",
         "write_app_proxy",
     }
@@ -41,6 +42,7 @@ BY_TYPE: dict[str, tuple[str, ...]] = {
     "AppCatalog": ("read_products", "read_product_listings"),
     "Channel": ("read_publications",),
     "Order": ("read_orders", "read_marketplace_orders", "read_quick_sale"),
+    "Customer": ("read_customers",),
     "LineItem": ("read_orders", "read_marketplace_orders"),
     "Refund": ("read_orders", "read_marketplace_orders"),
     "FulfillmentOrder": ("read_merchant_managed_fulfillment_orders", "read_assigned_fulfillment_orders"),

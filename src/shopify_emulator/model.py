@@ -212,6 +212,7 @@ class Order:
     updated_at: datetime
     cancelled_at: datetime | None = None
     fulfilled_at: datetime | None = None
+    customer_id: Gid | None = None  # of the signed-in customer; None: a guest
     lines: list[OrderLine] = field(default_factory=list)
     refunds: list[Refund] = field(default_factory=list)
 

@@ -26,8 +26,9 @@ from stockwright.people import stop_mail
 from stockwright.shopify.errors import ErrorCode, ShopifyError
 from stockwright.shopify.subscriptions import TOPIC_PREFIX, WEBHOOK_PATH
 from stockwright.shopify.transport import is_loopback
-from stockwright.store import arrivals, automations, inbox, shops, webhook_subscriptions
+from stockwright.store import arrivals, automations, inbox, offer_orders, shops, webhook_subscriptions
 from stockwright.store.automations import AutomationRow
+from stockwright.store.database import Connection
 from stockwright.store.ids import new_id
 from stockwright.store.shops import Shop
 from stockwright.store.webhook_subscriptions import SubscriptionRow
@@ -35,6 +36,7 @@ from stockwright.store.webhook_subscriptions import SubscriptionRow
 LOG = structlog.get_logger(__name__)
 
 UNINSTALLED = "shopify/app/uninstalled"
+NEW_ORDER = "shopify/orders/create"
 _SHUT_OUT = frozenset({ErrorCode.UNAUTHORIZED, ErrorCode.SHOP_LOCKED})
 
 NO_PUBLIC_URL = (
@@ -126,7 +128,7 @@ async def subscribe(deps: Deps, shop: Shop, *, public_url: str | None) -> list[S
         ShopifyError: the shop could not be asked.
     """
     async with deps.database.connection() as conn:
-        topics = await automations.topics_of_shop(conn, shop.shop_id)
+        topics = await _topics(conn, shop.shop_id)
         former = await webhook_subscriptions.uris_of(conn, shop.shop_id)
     address = checked_public_url(shop, public_url or public_url_of(former))
     wanted = [
@@ -144,6 +146,13 @@ async def subscribe(deps: Deps, shop: Shop, *, public_url: str | None) -> list[S
     async with deps.database.connection() as conn, conn.transaction():
         await webhook_subscriptions.replace_all(conn, shop.shop_id, rows, checked_at=deps.clock())
     return rows
+
+
+async def _topics(conn: Connection, shop_id: ShopId) -> list[str]:
+    """What automations listen to, and new orders where an offer has a limit."""
+    topics = await automations.topics_of_shop(conn, shop_id)
+    counts = await offer_orders.has_limits(conn, shop_id)
+    return [*topics, NEW_ORDER] if counts and NEW_ORDER not in topics else topics
 
 
 def public_url_of(uris: Sequence[str]) -> str | None:

@@ -11,6 +11,7 @@ from stockwright import bouncing
 from stockwright.app import handle_key, open_deps
 from stockwright.deps import Deps
 from stockwright.jobs import Chore, Retention, WorkerDeps, WorkerLimits, keep_working
+from stockwright.offer_upkeep import OfferUpkeep
 from stockwright.opening import utc_now
 from stockwright.roles import role_arguments, run_role
 from stockwright.sending import delete_old, wake_queues
@@ -21,6 +22,7 @@ from stockwright.upkeep import Upkeep
 LOG = structlog.get_logger("stockwright.working")
 
 _HOUR_S = 3600.0
+_OFTEN_S = 2.0
 _UNINSTALLS_EVERY_S = 30.0
 _STATISTICS_EVERY_S = 60.0
 
@@ -58,6 +60,7 @@ def _limits(settings: Settings) -> WorkerLimits:
 def _chores(deps: Deps, settings: Settings) -> list[Chore]:
     upkeep = Upkeep(deps=deps, public_url=settings.public_url)
     site = SiteUpkeep(deps=deps)
+    offers = OfferUpkeep(deps=deps)
     often_s = settings.reconcile_every_s
     return [
         Chore(name="webhook subscriptions", every_s=_HOUR_S, run=upkeep.repair_subscriptions),
@@ -71,6 +74,9 @@ def _chores(deps: Deps, settings: Settings) -> list[Chore]:
             run=partial(delete_old, deps, keep=timedelta(days=settings.keep_messages_days)),
         ),
         Chore(name="reconciliation", every_s=often_s, run=upkeep.reconcile),
+        Chore(name="schedules of offers", every_s=_OFTEN_S, run=offers.keep_schedules),
+        Chore(name="orders for limits", every_s=_OFTEN_S, run=offers.count_orders),
+        Chore(name="offers in themes", every_s=_OFTEN_S, run=offers.tell_themes),
         Chore(name="statistics", every_s=_STATISTICS_EVERY_S, run=site.count),
         Chore(name="old sessions", every_s=_HOUR_S, run=site.forget),
         Chore(name="old bounces", every_s=_HOUR_S, run=partial(bouncing.delete_old, deps)),

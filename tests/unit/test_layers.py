@@ -25,15 +25,21 @@ ROWS = (
         apart=True,
     ),
     Row(modules=frozenset({"access", "mailing"})),
-    Row(modules=frozenset({"deps", "bookkeeping", "remembering", "situations", "evidence"})),
+    Row(
+        modules=frozenset(
+            {"deps", "bookkeeping", "notify_settings", "remembering", "situations", "evidence", "watching"}
+        )
+    ),
     Row(
         modules=frozenset(
             {
+                "alerting",
+                "fresh_products",
                 "scanning",
                 "installing",
                 "offering",
-                "previewing",
                 "people",
+                "previewing",
                 "reporting",
                 "restock_mail",
                 "reviewing",
@@ -48,15 +54,19 @@ ROWS = (
                 "adding",
                 "bouncing",
                 "checking",
-                "explaining",
                 "compliance",
+                "contacting",
+                "explaining",
                 "gathering",
-                "mail_desk",
                 "importing",
-                "resolving",
+                "mail_desk",
+                "offer_desk",
+                "offer_upkeep",
                 "people_files",
                 "people_told",
                 "people_upkeep",
+                "resolving",
+                "signing_up",
                 "site_upkeep",
                 "template_desk",
                 "upkeep",

@@ -72,6 +72,7 @@ ORDER: Fields = {
     "cancelledAt": lambda o, _i: time(o.cancelled_at),
     "closedAt": lambda o, _i: time(o.fulfilled_at),
     "createdAt": lambda o, _i: time(o.created_at),
+    "customer": lambda o, _i: o.customer_id,
     "displayFulfillmentStatus": _shipping_state,
     "fulfillmentOrders": fulfillment_orders,
     "id": lambda o, _i: o.gid,
@@ -89,6 +90,11 @@ ORDER: Fields = {
 def _still_there(line: OrderLine, info: Any) -> Any:
     return line.variant if line.variant.gid in request_of(info).state.variants else None
 
+
+CUSTOMER: Fields = {
+    "id": lambda gid, _i: gid,
+    "legacyResourceId": lambda gid, _i: gid.rsplit("/", 1)[-1],
+}
 
 LINE: Fields = {
     "currentQuantity": lambda line, _i: line.current,

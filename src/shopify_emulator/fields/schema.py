@@ -11,8 +11,9 @@ from graphql import GraphQLObjectType, GraphQLSchema, build_schema, get_named_ty
 from shopify_emulator.access import BY_TYPE, denied, guarded, needed
 from shopify_emulator.bulk import BulkOperation
 from shopify_emulator.documents import SCHEMA_FILE
-from shopify_emulator.fields import catalogue, inventory, orders, shop
+from shopify_emulator.fields import catalogue, inventory, metafields, orders, shop
 from shopify_emulator.fields.mutations import MUTATIONS
+from shopify_emulator.metafields import Metafield
 from shopify_emulator.model import (
     AdjustmentGroup,
     Item,
@@ -38,6 +39,7 @@ TYPE_NAMES: dict[type, str] = {
     Item: "InventoryItem",
     Level: "InventoryLevel",
     Location: "Location",
+    Metafield: "Metafield",
     Order: "Order",
     OrderLine: "LineItem",
     Picture: "MediaImage",
@@ -104,13 +106,18 @@ QUERIES: dict[str, Resolver] = {
 
 FIELDS: dict[str, Mapping[str, Resolver]] = {
     "QueryRoot": QUERIES,
-    "Mutation": MUTATIONS,
+    "Mutation": {**MUTATIONS, "metafieldsSet": metafields.set_metafields},
     "ApiVersion": shop.API_VERSION_FIELDS,
     "App": shop.APP,
     "AppCatalog": catalogue.CATALOG,
-    "AppInstallation": shop.INSTALLATION,
+    "AppInstallation": {
+        **shop.INSTALLATION,
+        "metafield": metafields.one_metafield,
+        "metafields": metafields.all_metafields,
+    },
     "BulkOperation": shop.BULK_OPERATION,
     "Channel": catalogue.CHANNEL,
+    "Customer": orders.CUSTOMER,
     "Domain": shop.DOMAIN,
     "FulfillmentOrder": orders.FULFILLMENT_ORDER,
     "FulfillmentOrderLineItem": orders.FULFILLMENT_LINE,
@@ -124,6 +131,7 @@ FIELDS: dict[str, Mapping[str, Resolver]] = {
     "LineItem": orders.LINE,
     "Location": inventory.LOCATION,
     "MediaImage": catalogue.MEDIA_IMAGE,
+    "Metafield": metafields.METAFIELD,
     "MediaPreviewImage": {"image": lambda picture, _info: picture},
     "Order": orders.ORDER,
     "Product": catalogue.PRODUCT,

@@ -77,6 +77,11 @@ def _number_of(identity: Identity) -> int:
     return sum(identity.domain.encode()) + 548_380_000
 
 
+def installation_gid(identity: Identity) -> str:
+    """The id of the app's installation in this shop."""
+    return f"gid://shopify/AppInstallation/{_number_of(identity)}"
+
+
 def _result_url(operation: BulkOperation, info: Any, *, partial: bool) -> str | None:
     parts: Parts = request_of(info).parts
     if operation.partial is not partial or not parts.bulk.has_result(operation):
@@ -134,7 +139,7 @@ INSTALLATION: Fields = {
         for scope in sorted(request_of(i).scopes)
     ],
     "app": lambda s, _i: s,
-    "id": lambda s, _i: f"gid://shopify/AppInstallation/{_number_of(s)}",
+    "id": lambda s, _i: installation_gid(s),
     "launchUrl": lambda _s, i: request_of(i).parts.base_url,
 }
 

@@ -8,11 +8,25 @@ import httpx2
 from stockwright.encryption import Cipher
 from stockwright.model import Channel, ItemGid, LocationGid, ProductGid, ProductRead, ShopId, VariantGid
 from stockwright.notify.catalogue import ShownProduct
-from stockwright.shopify import catalogue, orders, products, publications, shown, subscriptions, variants, writes
+from stockwright.shopify import (
+    catalogue,
+    metafields,
+    orders,
+    picking,
+    preorders,
+    products,
+    publications,
+    shown,
+    subscriptions,
+    variants,
+    writes,
+)
 from stockwright.shopify.accounts import Account, ShopRows
 from stockwright.shopify.budget import Priority, Sleep
 from stockwright.shopify.calls import Backoff, Caller, Warn, Wiring, jittered_backoff_s, log_warning
 from stockwright.shopify.catalogue import ItemOwner, ShopAnswer
+from stockwright.shopify.picking import NamedItem, Picked
+from stockwright.shopify.preorders import OrderPage
 from stockwright.shopify.products import ProductPage
 from stockwright.shopify.publications import Placement, PlacementReply
 from stockwright.shopify.subscriptions import SubscriptionState, WebhookSubscription
@@ -85,6 +99,24 @@ class ShopifyClient:
     async def read_variant_cards(self, variant_ids: Sequence[str]) -> Mapping[VariantGid, VariantCard]:
         """What variants are and cost, by id, at most 100 at once; deleted ones have no entry."""
         return await variants.read_cards(self._caller, variant_ids)
+
+    async def search_products(self, text: str) -> Picked:
+        """The first 10 products that fit a person's words, each with its first 50 variants."""
+        return await picking.search_products(self._caller, text)
+
+    async def name_items(self, ids: Sequence[str]) -> Mapping[str, NamedItem]:
+        """Titles of products and variants by gid, at most 250 at once; what does not exist has no entry."""
+        return await picking.name_items(self._caller, ids)
+
+    async def read_orders_ahead(
+        self, *, since: datetime, after: str | None = None, customers: bool = False
+    ) -> OrderPage:
+        """One page of the orders touched since a moment; needs read_orders. See shopify.preorders."""
+        return await preorders.read_orders_ahead(self._caller, since=since, after=after, customers=customers)
+
+    async def set_app_metafields(self, namespace: str, values: Mapping[str, str]) -> None:
+        """Write JSON texts, at most 25, as metafields of the app, which its theme extension reads."""
+        await metafields.set_app_metafields(self._caller, namespace, values)
 
     async def any_product_matching(self, search: str) -> tuple[ProductGid, str] | None:
         """Id and title of some product that the search finds, or None."""

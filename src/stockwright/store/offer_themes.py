@@ -40,7 +40,7 @@ async def get(conn: AsyncConnection, shop_id: ShopId) -> ThemeRow | None:
 
 
 async def due(conn: AsyncConnection, now: datetime, *, limit: int = 100) -> list[ThemeRow]:
-    """Shops at work with changes that their theme does not have, and whose next attempt has come."""
+    """Shops at work whose theme is to be compared now: something changed, failed, or it was long ago."""
     async with conn.cursor(row_factory=class_row(ThemeRow)) as cursor:
         await cursor.execute(SQL.due, {"now": now, "limit": limit})
         return await cursor.fetchall()
@@ -52,9 +52,17 @@ async def shown(conn: AsyncConnection, shop_id: ShopId, *, limit: int) -> list[t
     return [(product_id, variant_id) for product_id, variant_id in rows]
 
 
-async def written(conn: AsyncConnection, row: ThemeRow, digests: Mapping[str, str], *, at: datetime) -> None:
-    """The shop took all metafields as of the change `row.wanted`."""
-    values = {"shop_id": row.shop_id, "wanted": row.wanted, "digests": Jsonb(dict(digests)), "at": at}
+async def written(
+    conn: AsyncConnection, row: ThemeRow, digests: Mapping[str, str], *, at: datetime, next_at: datetime
+) -> None:
+    """The shop has all metafields as of the change `row.wanted`; they are compared again at `next_at`."""
+    values = {
+        "shop_id": row.shop_id,
+        "wanted": row.wanted,
+        "digests": Jsonb(dict(digests)),
+        "at": at,
+        "next_at": next_at,
+    }
     await conn.execute(SQL.written, values)
 
 

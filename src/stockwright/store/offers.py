@@ -297,6 +297,12 @@ async def forget_seen(conn: AsyncConnection, shop_id: ShopId, offer_id: str) -> 
     await conn.execute(SQL.forget_all_seen, {"shop_id": shop_id, "offer_id": offer_id})
 
 
+async def forget_product(conn: AsyncConnection, shop_id: ShopId, offer_id: str, product_id: str) -> None:
+    """Look at the variants of one product of an offer as if for the first time."""
+    key = {"shop_id": shop_id, "offer_id": offer_id, "product_id": product_id}
+    await conn.execute(SQL.forget_seen, {**key, "keep": []})
+
+
 async def is_all_back(conn: AsyncConnection, shop_id: ShopId, offer_id: str) -> bool:
     """Whether each item was looked at and none of the variants is out."""
     row = await (await conn.execute(SQL.is_all_back, {"shop_id": shop_id, "offer_id": offer_id})).fetchone()
@@ -326,17 +332,6 @@ async def history(conn: AsyncConnection, offer_id: str, *, limit: int = 20) -> l
     async with conn.cursor(row_factory=class_row(Deed)) as cursor:
         await cursor.execute(SQL.history, {"offer_id": offer_id, "limit": limit})
         return await cursor.fetchall()
-
-
-async def shops_with_limits(conn: AsyncConnection) -> list[ShopId]:
-    """Shops whose orders are counted for the limits of an offer."""
-    return [ShopId(row[0]) for row in await (await conn.execute(SQL.shops_with_limits)).fetchall()]
-
-
-async def has_limits(conn: AsyncConnection, shop_id: ShopId) -> bool:
-    """Whether the shop's orders are to be counted for the limits of an offer, now or soon."""
-    row = await (await conn.execute(SQL.has_limits, {"shop_id": shop_id})).fetchone()
-    return bool(row and row[0])
 
 
 async def _one(conn: AsyncConnection, sql: bytes, values: dict[str, Any]) -> OfferRow | None:

@@ -6,10 +6,10 @@ on conflict (shop_id) do update set wanted = offer_themes.wanted + 1, next_at = 
 select shop_id, wanted, written, digests, attempts, problem, written_at from offer_themes
 where shop_id = %(shop_id)s;
 
--- due: shops at work that are behind, longest first
+-- due: shops at work whose next look or attempt has come, longest first
 select t.shop_id, t.wanted, t.written, t.digests, t.attempts, t.problem, t.written_at
 from offer_themes t join shops s using (shop_id)
-where t.written < t.wanted and t.next_at <= %(now)s and s.status = 'active'
+where t.next_at <= %(now)s and s.status = 'active'
 order by t.next_at, t.shop_id limit %(limit)s;
 
 -- shown: what active offers with Notify Me cover
@@ -20,7 +20,7 @@ order by i.product_id, i.variant_id limit %(limit)s;
 
 -- written: all is written as of one change; later ones stay to be done
 update offer_themes set written = greatest(written, %(wanted)s), digests = %(digests)s, attempts = 0, problem = '',
-    written_at = %(at)s
+    written_at = %(at)s, next_at = case when wanted > %(wanted)s then next_at else %(next_at)s end
 where shop_id = %(shop_id)s;
 
 -- failed: what was written before the failure is kept; the rest comes later

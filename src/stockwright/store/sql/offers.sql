@@ -172,15 +172,3 @@ select count(*) from ended;
 select at, user_name, action, detail from audit_log
 where action like 'offer.%%' and detail ->> 'offer_id' = %(offer_id)s
 order by entry_id desc limit %(limit)s;
-
--- shops_with_limits: shops whose orders are counted for the limits of an offer
-select distinct shop_id from offers
-where status in ('active', 'paused') and (limit_total is not null or limit_per_customer is not null)
-order by shop_id limit 10000;
-
--- has_limits: whether the shop's orders are to be counted
-select exists (
-    select from offers
-    where shop_id = %(shop_id)s and status in ('scheduled', 'active', 'paused')
-      and (limit_total is not null or limit_per_customer is not null)
-);

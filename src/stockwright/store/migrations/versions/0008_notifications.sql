@@ -64,7 +64,7 @@ create table offer_orders (
     line_id     text not null,                        -- gid
     variant_id  text not null,
     customer_id text not null default '',
-    quantity    integer not null,
+    quantity    integer not null check (quantity >= 0),
     ordered_at  timestamptz not null,
     primary key (shop_id, offer_id, order_id, line_id),
     foreign key (shop_id, offer_id) references offers on delete cascade
@@ -86,7 +86,7 @@ create table offer_themes (
     written    bigint not null default 0,             -- the change up to which the shop has them
     digests    jsonb not null default '{}',           -- by key of the metafield: what was written last
     attempts   integer not null default 0,            -- failed in a row
-    next_at    timestamptz not null default now(),
+    next_at    timestamptz not null default now(),    -- the next look, or the next attempt after a failure
     problem    text not null default '',              -- why the last attempt failed; '' = it did not
     written_at timestamptz
 );
@@ -193,10 +193,12 @@ create table wave_variants (
     variant_id    text not null,
     seq           integer not null,                   -- the variant's restock number
     variant_title text not null default '',
-    available     bigint not null,                    -- when it was found
+    available     bigint,                             -- when it was found; null = it never runs out
+    ready_at      timestamptz not null,               -- its settle time ends: nobody is told of it before
     told          integer not null default 0,         -- notifications queued
     told_in_turn  integer not null default 0,         -- of those, in the current interval
     turn_at       timestamptz,                        -- when the current interval began
+    turn_limit    integer,                            -- people who may be told in it; null = everybody
     over          text not null default '',           -- why no more are told of it; '' = it goes on
     primary key (shop_id, wave_id, variant_id),
     foreign key (shop_id, wave_id) references waves on delete cascade
@@ -342,11 +344,11 @@ create table people_import_refusals (
     foreign key (shop_id, import_id) references people_imports on delete cascade
 );
 
-create index messages_of_recipient on messages (shop_id, lower(recipient));
-
 create index events_of_privacy on events (topic, shop_id, received_at)
     where topic in ('shopify/app/uninstalled', 'shopify/customers/data_request', 'shopify/customers/redact',
                     'shopify/shop/redact');
+
+create index messages_of_recipient on messages (shop_id, lower(recipient));
 
 alter table shops add column primary_host text not null default ''; -- where customers find it, such as www.example.com
 
