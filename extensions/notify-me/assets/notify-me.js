@@ -95,7 +95,7 @@
       this.form.addEventListener('submit', (event) => this.send(event));
       this.form.addEventListener('change', (event) => event.stopPropagation()); // not for a theme's form around it
       this.box.addEventListener('toggle', () => {
-        if (this.box.open && !this.form.hidden) this.form.elements.email.focus();
+        if (this.box.open) this.form.elements.email.focus();
       });
       this.box.addEventListener('keydown', (event) => {
         if (event.key !== 'Escape') return;
@@ -168,13 +168,13 @@
       const { box, form, variant } = this;
       const state = this.states ? this.states[variant] || {} : { notify: this.first.has(variant) };
       const isOpen = Boolean(state.notify);
-      const changed = isOpen === box.hidden;
+      const said = isOpen && this.done.get(variant);
+      const changed = isOpen !== this.wasOpen;
+      this.wasOpen = isOpen;
       if (!isOpen && box.contains(document.activeElement)) this.status.focus();
-      box.hidden = !isOpen;
+      box.hidden = !isOpen || Boolean(said);
       form.elements.variant.value = variant;
       this.fail('');
-      const said = isOpen && this.done.get(variant);
-      form.hidden = Boolean(said);
       if (said) this.say(said);
       else if (announce) this.say(changed ? this.texts[isOpen ? 'shown' : 'hidden'] : '', true);
       this.preorder(state.preorder === false || (isOpen && this.dataset.button === 'instead'));
