@@ -116,7 +116,7 @@ async def _run(deps: Deps, key: Key) -> Ran:
 
 
 async def _decide_one(deps: Deps, loaded: Loaded, need: NoRead | ReadProduct) -> Ran:
-    loaded = loaded.at(deps.clock())
+    """Time goes on before a read only: what a moment decided to leave unread is decided upon at that moment."""
     facts, requests = Facts(), 0
     if isinstance(need, ReadProduct):
         client = await deps.clients.for_shop(loaded.key.shop_id)

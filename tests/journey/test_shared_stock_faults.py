@@ -4,11 +4,14 @@ Each fault of the bundled shop strikes a correction or a read; the levels in the
 """
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from shopify_emulator import Fault, ManualClock, WebhookFault, switch_modes, switches_from
+from stockwright import engine
 from stockwright.ledger.state import Policy
+from stockwright.model import Key
 from stockwright.store import runs, shops
 from stockwright.upkeep import Upkeep
 from tests.journey.listings import Listing, add_listing
@@ -396,5 +399,27 @@ def test_sales_while_an_answer_is_awaited_cost_no_request_and_all_count_in_the_e
         assert service.requests == []
         await service.wait(120)
         assert poster.levels() == [29, 29, 29]
+
+    play(emptied, story)
+
+
+def test_a_wake_up_that_falls_due_while_its_key_is_being_decided_takes_no_product_for_deleted(
+    emptied,
+) -> None:
+    """Whether to read is decided once: what was not read must not be found missing a moment later."""
+
+    async def story(service: Service) -> None:
+        poster = await start(service)
+        poster.edit(A=15)
+        await service.settle()
+        [(pool, *_)] = [await stored_pools(service)]
+        assert pool.wake_at is not None, "the rise settles"
+        moments = iter((pool.wake_at - timedelta(milliseconds=10), pool.wake_at + timedelta(milliseconds=10)))
+        last = pool.wake_at + timedelta(milliseconds=20)
+        key = Key(shop_id=service.shop_id, automation_id=pool.automation_id, subject=pool.product_id)
+        await engine.run(replace(service.deps, clock=lambda: next(moments, last)), key)
+        assert [one.pool_id for one in await stored_pools(service)] == [pool.pool_id]
+        await service.wait(60)
+        assert poster.levels() == [15, 15, 15]
 
     play(emptied, story)

@@ -4,12 +4,16 @@ import pytest
 
 from tests.real_processes import Part
 from tests.simulation.process import run
-from tests.simulation.process.schedule import KILLED_ALONE, schedule_of
+from tests.simulation.process.schedule import KILLED_ALONE, SPREAD_FROM, SPREAD_PRODUCTS, schedule_of
+
+SHARED, SPREAD = 7, SPREAD_FROM + 7
 
 
 @pytest.mark.timeout(240)
-def test_kills_of_real_processes_lose_no_webhook_and_no_unit_of_stock() -> None:
-    report = run([7], kills=6, sales=200)
+@pytest.mark.parametrize("seed", [SHARED, SPREAD])
+def test_kills_of_real_processes_lose_no_webhook_and_no_unit_of_stock(seed: int) -> None:
+    """Where products take turns nothing freezes either: a frozen stock is one of the failures."""
+    report = run([seed], kills=6, sales=200)
     assert report.failures == {}
     assert report.kills.total() == 6
     assert report.counts["corrections"] > 0
@@ -21,6 +25,16 @@ def test_a_schedule_kills_every_part_and_repeats_itself() -> None:
     assert schedule == schedule_of(7, kills=50, sales=2000)
     assert schedule.orders == 2000
     assert {one.kill.part for one in schedule.rounds} == set(Part)
+
+
+def test_spread_orders_let_every_product_sell_once_before_any_sells_again() -> None:
+    schedule = schedule_of(SPREAD, kills=50, sales=2000)
+    bursts = [burst for one in schedule.rounds for burst in one.bursts]
+    orders = [order for burst in (*bursts, schedule.calm) for order in burst]
+    sold = [{line.product for line in order.lines} for order in orders]
+    for first in range(0, len(sold) - SPREAD_PRODUCTS, SPREAD_PRODUCTS // 7):
+        assert len(set.union(*sold[first : first + SPREAD_PRODUCTS])) == SPREAD_PRODUCTS
+    assert not schedule.may_freeze
 
 
 def test_no_part_is_killed_more_often_in_a_row_than_a_supervisor_bears() -> None:

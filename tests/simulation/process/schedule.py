@@ -122,9 +122,10 @@ def _orders(rng: random.Random) -> Iterator[Order]:
 
 
 def _spread_orders(rng: random.Random) -> Iterator[Order]:
-    """Each order is of one product, a third of them of several variants; the products take turns."""
+    """Each order is of one product, a third of them of several variants; the products take turns, always the same."""
+    turns = rng.sample(range(SPREAD_PRODUCTS), SPREAD_PRODUCTS)
     while True:
-        for product in rng.sample(range(SPREAD_PRODUCTS), SPREAD_PRODUCTS):
+        for product in turns:
             variants = rng.sample(range(VARIANTS), rng.choice((1, 1, 2)))
             lines = tuple(
                 Line(product=product, variant=one, quantity=rng.choice((1, 1, 2))) for one in variants
