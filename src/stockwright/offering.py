@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from stockwright.automations.availability import counted
-from stockwright.automations.notify_options import NotifyOptions
+from stockwright.automations.notify_options import NotifyOptions, notify_options
 from stockwright.deps import shop_as_read
 from stockwright.model import JsonObject, ShopId
 from stockwright.notify.catalogue import ShownProduct
@@ -46,7 +46,7 @@ async def enabled_options(conn: Connection, shop_id: ShopId) -> NotifyOptions | 
     """What the shop's automation of the feature says; None when none is enabled. Of several the oldest counts."""
     for row in await automations.list_all(conn, shop_id):
         if row.kind == NOTIFY_KIND and row.enabled:
-            return NotifyOptions.model_validate(dict(row.options))
+            return notify_options(row.options)
     return None
 
 

@@ -7,7 +7,7 @@ half done. Erasing suppresses the address first, so that nothing is mailed meanw
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stockwright.automations.notify_options import NotifyOptions
+from stockwright.automations.notify_options import NotifyOptions, notify_options
 from stockwright.deps import Deps
 from stockwright.model import (
     PRODUCT_CHECK,
@@ -61,7 +61,7 @@ async def settings_of(conn: Connection, shop_id: ShopId) -> tuple[AutomationRow 
     """The shop's notification automation, an enabled one first, and its options; the defaults without one."""
     rows = [row for row in await automations.list_all(conn, shop_id) if row.kind == KIND]
     row = next((row for row in rows if row.enabled), rows[0] if rows else None)
-    return row, NotifyOptions.model_validate(dict(row.options)) if row else NotifyOptions()
+    return row, notify_options(row.options) if row else NotifyOptions()
 
 
 async def look_again(deps: Deps, conn: Connection, shop_id: ShopId, product_ids: Sequence[str]) -> None:

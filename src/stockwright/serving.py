@@ -8,7 +8,7 @@ import asyncio
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from functools import partial
 
 import structlog
@@ -18,6 +18,7 @@ from stockwright.access import setup_token
 from stockwright.app import open_deps
 from stockwright.deps import Deps
 from stockwright.encryption import Cipher
+from stockwright.fresh_products import FreshProducts
 from stockwright.inbox import CachedSenders, Inbox, Limits, Sender
 from stockwright.listening import address, listen
 from stockwright.opening import VERSION, cipher, utc_now
@@ -31,12 +32,14 @@ from stockwright.store.migrations import head
 from stockwright.web import WebDeps, create_app
 from stockwright.web.admin.site import AdminDeps
 from stockwright.web.api import ApiDeps, api_routes
+from stockwright.web.storefront import StorefrontDeps, storefront_routes
 
 LOG = structlog.get_logger("stockwright.serving")
 
 _STOP_LIMIT_S = 5  # for requests that are being answered
 _FIND_LIMIT_S = 2.0  # for a connection to look a sender up
 _ADMIN_POOL_SIZE = 4
+_STOREFRONT_POOL_SIZE = 4  # shoppers wait for each other, not for the admin site or webhooks
 
 
 async def serve_web(settings: Settings, dsn: str, sock: socket.socket, stop: asyncio.Event) -> None:
@@ -90,17 +93,30 @@ async def _web_deps(settings: Settings, dsn: str) -> AsyncIterator[WebDeps]:
         own = await stack.enter_async_context(
             open_deps(settings, dsn, name="admin", pool_size=_ADMIN_POOL_SIZE)
         )
+        find_sender = CachedSenders(partial(_find_sender, connections, sealed))
+        storefront = await stack.enter_async_context(_storefront(settings, dsn, find_sender))
         yield WebDeps(
             inbox=await stack.enter_async_context(Inbox(connections, limits)),
-            find_sender=CachedSenders(partial(_find_sender, connections, sealed)),
+            find_sender=find_sender,
             pool=connections,
             now=utc_now,
             body_limit_bytes=settings.web_body_limit_bytes,
             schema_head=head(),
             version=VERSION,
-            more_routes=api_routes(_api_deps(settings, own)),
+            more_routes=[*api_routes(_api_deps(settings, own)), *storefront_routes(storefront)],
             admin=AdminDeps(deps=own, cipher=sealed, settings=settings, version=VERSION),
         )
+
+
+@asynccontextmanager
+async def _storefront(
+    settings: Settings, dsn: str, find_sender: CachedSenders
+) -> AsyncIterator[StorefrontDeps]:
+    async with open_deps(settings, dsn, name="storefront", pool_size=_STOREFRONT_POOL_SIZE) as deps:
+        async with aclosing(FreshProducts(deps)) as products:
+            yield StorefrontDeps(
+                deps=deps, products=products, find_sender=find_sender, trusted=settings.proxy_networks
+            )
 
 
 def _api_deps(settings: Settings, own: Deps) -> ApiDeps:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stockwright.automations.notify_options import notify_options
 from stockwright.model import ShopId
 from stockwright.notify.limits import WINDOW, Limits, Who, buckets, window_of
 from stockwright.notify.tokens import Keyring
@@ -47,3 +48,10 @@ def test_case_09_an_unknown_client_disables_the_limit_of_clients_only() -> None:
 def test_a_counter_does_not_show_what_it_counts() -> None:
     found = buckets(KEYS, SHOP, Limits(per_client=2, per_address=3), ADA)
     assert all(b"ada" not in one and len(one) == 32 for one in (*found.limits, found.own or b""))
+
+
+def test_case_09_settings_that_cannot_be_used_are_the_defaults() -> None:
+    stored = {"limit_per_client": "many", "limit_per_address": -5, "minimum_form_s": 3, "gone": 1}
+    options = notify_options(stored)
+    assert (options.limit_per_client, options.limit_per_address) == (20, 30)
+    assert options.minimum_form_s == 3

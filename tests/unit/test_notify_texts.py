@@ -30,7 +30,7 @@ def test_each_language_has_every_text_with_the_same_names_in_it(locale: str) -> 
 
 def test_languages_are_not_copies_of_each_other() -> None:
     for name in NAMES:
-        if name not in ("close", "submit"):
+        if name != "email_label":  # the word is the same in several
             assert len({(builtin(locale) or {})[name] for locale in LOCALES}) == len(LOCALES), name
 
 
@@ -53,9 +53,9 @@ def test_any_text_gives_words_in_some_language(text: str) -> None:
 def test_the_nearest_language_wins_and_a_shop_s_own_text_over_it() -> None:
     own = {"fr": {"button": "Prévenez-moi"}, "nl": {"button": "Houd mij op de hoogte"}}
     assert words("fr-CA", own).say("button") == "Prévenez-moi"
-    assert words("fr-CA", own).say("submit") == "M’avertir"
+    assert words("fr-CA", own).say("submit") == "Me prévenir de la disponibilité"
     assert (words("nl", own).locale, words("nl", own).say("button")) == ("nl", "Houd mij op de hoogte")
-    assert words("nl", own).say("submit") == "Notify me"
+    assert words("nl", own).say("submit") == "Notify me when available"
     assert words("pl", own).locale == "en"
 
 

@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from stockwright.automations.options import NameList, Options
+from stockwright.model import JsonObject
 
 
 class NotifyOptions(Options):
@@ -153,6 +154,11 @@ class NotifyOptions(Options):
         title="Rest between two mails about one variant, in minutes",
         description="Nobody is told again of the same variant within this time.",
     )
+    unsubscribed_mail: bool = Field(
+        default=False,
+        title="Confirm unsubscribing by mail",
+        description="One last mail to who unsubscribes on our page; the page confirms it in any case.",
+    )
     keep_sent_days: int = Field(
         default=365,
         ge=0,
@@ -174,3 +180,18 @@ class NotifyOptions(Options):
         title="Keep unconfirmed sign-ups, in days",
         description="0 = for ever.",
     )
+
+
+def notify_options(stored: JsonObject) -> NotifyOptions:
+    """The options as they are stored; a value that cannot be used, such as one of an older release, is the default.
+
+    Of how long people are kept it is 0: nothing is deleted by a setting that nobody can read.
+    """
+    values = dict(stored)
+    try:
+        return NotifyOptions.model_validate(values)
+    except ValidationError as error:
+        faulty = {str(fault["loc"][0]) for fault in error.errors() if fault["loc"]}
+        usable = {name: value for name, value in values.items() if name not in faulty}
+        kept = {name: 0 for name in faulty if name.startswith("keep_")}
+        return NotifyOptions.model_validate(usable | kept)

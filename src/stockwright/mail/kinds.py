@@ -138,7 +138,91 @@ TEST_MAIL = Kind(
     },
 )
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (STAFF_BACK_IN_STOCK, ERROR_REPORT, TEST_MAIL)}
+# --- to shoppers ---------------------------------------------------------------------------------------------------
+
+_ITEMS = {
+    "products": "The products that it is about.",
+    "products[].title": "The product's title.",
+    "products[].url": "Its page, with the variant selected; empty where it has none.",
+    "products[].image_url": "A picture of it; may be empty.",
+    "products[].variants": "Its variants that it is about.",
+    "products[].variants[].title": "The variant's title; empty for the only variant of a product.",
+    "products[].variants[].options": "Its options, such as Size: 50 × 70 cm; may be empty.",
+    "products[].variants[].price": "Its price with the currency; may be empty.",
+    "products[].variants[].compare_at_price": "Its price before a reduction; may be empty.",
+    "products[].variants[].buy_url": "The product's page with this variant selected; may be empty.",
+    "customer.first_name": "The shopper's first name; may be empty.",
+    "postal_address": "The shop's postal address, from its mail settings; may be empty.",
+}
+_UNSUBSCRIBE = {
+    "links.unsubscribe": "The page on which the shopper can stop this notification.",
+    "links.unsubscribe_all": "The page on which the shopper can stop all notifications of the shop.",
+}
+_ITEMS_SAMPLE: dict[str, Json] = {
+    "products": [
+        {
+            "title": "Nyhavn at dawn",
+            "url": "https://copenhagen-prints.example/products/nyhavn-at-dawn?variant=4100",
+            "image_url": "",
+            "variants": [
+                {
+                    "title": "50 × 70 cm / Oak & <gold>",
+                    "options": "Size: 50 × 70 cm, Frame: Oak & <gold>",
+                    "price": "129.00 EUR",
+                    "compare_at_price": "",
+                    "buy_url": "https://copenhagen-prints.example/products/nyhavn-at-dawn?variant=4100",
+                }
+            ],
+        }
+    ],
+    "customer": {"first_name": "Ada"},
+    "postal_address": "Copenhagen Prints, Nyhavn 17, 1051 Copenhagen",
+}
+_LINK = "https://stock.example.com/u/AAAAAAAAAAcAE3N1Yl8wMWs5cTJ6dDdtNGg4eDJjNnYwYg"
+
+SIGNUP_CONFIRMATION = Kind(
+    name="signup_confirmation",
+    title="Signed up",
+    meaning="To a shopper who has asked to be told when an item is back.",
+    variables={**_SHOP, **_ITEMS, **_UNSUBSCRIBE},
+    sample={
+        "shop": _SHOP_SAMPLE,
+        **_ITEMS_SAMPLE,
+        "links": {"unsubscribe": _LINK, "unsubscribe_all": _LINK},
+    },
+)
+
+DOUBLE_OPT_IN = Kind(
+    name="double_opt_in",
+    title="Confirm the address",
+    meaning="To a shopper who has to confirm the address before being told of anything.",
+    variables={**_SHOP, **_ITEMS, "links.confirm": "The page with the button that confirms."},
+    sample={
+        "shop": _SHOP_SAMPLE,
+        **_ITEMS_SAMPLE,
+        "links": {"confirm": "https://stock.example.com/u/confirm/AAAAAAAAAAcAE3N1Yl8wMWs5cTJ6dDdtNGg4"},
+    },
+)
+
+UNSUBSCRIBED = Kind(
+    name="unsubscribed",
+    title="Unsubscribed",
+    meaning="The last mail to a shopper who unsubscribed on our page, where the shop wants it.",
+    variables={**_SHOP, **_ITEMS, "is_all": "Whether it was from all notifications of the shop."},
+    sample={"shop": _SHOP_SAMPLE, **_ITEMS_SAMPLE, "is_all": True},
+)
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        STAFF_BACK_IN_STOCK,
+        ERROR_REPORT,
+        TEST_MAIL,
+        SIGNUP_CONFIRMATION,
+        DOUBLE_OPT_IN,
+        UNSUBSCRIBED,
+    )
+}
 
 
 def kind_named(name: str) -> Kind:

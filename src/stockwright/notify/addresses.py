@@ -2,19 +2,23 @@
 
 import unicodedata
 from enum import StrEnum
+from itertools import pairwise
 
 from email_validator import EmailNotValidError, validate_email
 
 from stockwright.model import StockwrightError
 
 _LENGTH_LIMIT = 254  # RFC 5321, with the @
+_NAME_LIMIT = 50
+_NAME_MARKS = " '’.-"  # besides letters and their accents
 
 
 class Refusal(StrEnum):
     """What is wrong with an address; the shopper's page words it in her language."""
 
     EMPTY = "email_missing"
-    INVALID = "email_invalid"
+    INVALID = "invalid_email"
+    NAME = "name_invalid"
 
 
 class AddressRefused(StockwrightError):
@@ -49,3 +53,19 @@ def fold(text: str) -> str:
     """The text trimmed, composed and in lower case; checks nothing."""
     lowered = unicodedata.normalize("NFC", text.strip()).lower()
     return unicodedata.normalize("NFC", lowered)
+
+
+def checked_name(text: str) -> str:
+    """A first name on one line; "" stays "". Anybody may give any address, so a name must not carry a message.
+
+    Raises:
+        AddressRefused: it holds more than letters, spaces and the marks of names, or something like a web address.
+    """
+    name = unicodedata.normalize("NFC", text).strip()
+    is_spelled = all(letter in _NAME_MARKS or unicodedata.category(letter)[0] in "LM" for letter in name)
+    is_link = any(before == "." and after != " " for before, after in pairwise(name))
+    if len(name) > _NAME_LIMIT or not is_spelled or is_link:
+        raise AddressRefused(
+            Refusal.NAME, f"A first name has at most {_NAME_LIMIT} letters and nothing else."
+        )
+    return name

@@ -23,10 +23,11 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 # Where each text is shown, in the order of the admin page.
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Button and form": (
-        "button", "heading", "email_label", "name_label", "submit", "close", "consent", "sending",
+        "button", "heading", "email_label", "first_name_label", "quantity_label", "variant_label", "submit",
+        "consent", "sending", "failed", "shown", "hidden",
     ),
     "Answers of the form": (
-        "signed_up", "check_mail", "in_stock", "in_stock_link", "email_missing", "email_invalid", "name_invalid",
+        "signed_up", "check_mail", "in_stock", "in_stock_link", "email_missing", "invalid_email", "name_invalid",
         "too_many", "too_fast", "not_offered", "sign_in_first", "unavailable", "signed_up_title", "go_back",
     ),
     "Page that confirms an address": (
@@ -40,7 +41,11 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 NAMES: tuple[str, ...] = tuple(name for group in GROUPS.values() for name in group)
-WIDGET = (*GROUPS["Button and form"], *GROUPS["Answers of the form"])  # what the storefront's script is given
+WIDGET = (
+    *GROUPS["Button and form"],
+    "email_missing",
+    "invalid_email",
+)  # what the storefront's script is given
 
 
 @dataclass(frozen=True, kw_only=True)
