@@ -14,6 +14,7 @@ import pytest
 from shopify_emulator.storefront.blocks import render_block
 from shopify_emulator.storefront.liquid_engine import Root, schema_of
 from shopify_emulator.storefront.settings import StorefrontSettings
+from stockwright.notify.texts import builtin
 
 EXTENSIONS = Path(__file__).parents[2] / "extensions"
 EXTENSION = EXTENSIONS / "notify-me"
@@ -149,6 +150,15 @@ def texts(locale: str) -> dict[str, str]:
         "notify_me"
     ]
     return found
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_extension_says_what_the_service_says(locale: str) -> None:
+    """The page first shows the extension's text, then the service's: a difference would flicker."""
+    own = texts(locale)
+    service = builtin(locale)
+    assert service is not None
+    assert {name: service[name] for name in own} == own
 
 
 @pytest.mark.parametrize("locale", LOCALES)

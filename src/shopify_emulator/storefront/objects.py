@@ -72,6 +72,7 @@ def product_drop(shop: Shop, product: Product, *, root: str, chosen: str = "") -
         "tags": list(product.tags),
         "url": f"{root}products/{product.handle}",
         "price": min(one["price"] for one in variants),
+        "price_varies": len({one["price"] for one in variants}) > 1,
         "available": any(one["available"] for one in variants),
         "variants": variants,
         "has_only_default_variant": [one.title for one in product.variants] == ["Default Title"],
