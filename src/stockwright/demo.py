@@ -195,6 +195,7 @@ async def _start(stack: AsyncExitStack, plan: Plan) -> list[Part]:
         "shopify_emulator",
         *("--host", _LOOPBACK, "--port", str(plan.shop_port), "--domain", DOMAIN),
         *("--access-token", plan.token, "--client-secret", plan.signing_secret),
+        *("--proxy-url", f"{plan.environ[variable('public_url')]}/proxy"),
     )
     sink = (
         "mail_sink",
@@ -359,6 +360,7 @@ Stockwright {VERSION} runs against the bundled shop. Nothing leaves this machine
 
   The admin site {_way_in(plan, password)}
   The shop       {plan.shop_url}/
+  Its storefront {plan.shop_url}/collections/all
   The mail       {plan.sink_url}/
   Its logs       {plan.settings.home / "logs"}
 
