@@ -16,6 +16,7 @@ from stockwright.deps import Deps
 from stockwright.ledger.state import Policy
 from stockwright.mailing import Mailing, Senders, installation_account
 from stockwright.model import Key
+from stockwright.notifying import hand_out
 from stockwright.opening import cipher, keyring, utc_now
 from stockwright.sending import send_queue
 from stockwright.settings import Settings
@@ -26,6 +27,7 @@ from stockwright.store import keys, wake
 from stockwright.store.database import pool
 from stockwright.store.messages import MAIL
 from stockwright.store.shop_rows import ShopRows
+from stockwright.store.waves import ALERTS
 
 _ROUNDS = 6  # reads of one product in one job; a key that needs more gives way to others first
 _NEXT_TURN_S = 1.0
@@ -71,6 +73,9 @@ async def handle_key(deps: Deps, key: Key) -> None:
     """
     if key.automation_id == MAIL:
         await send_queue(deps, key)
+        return
+    if key.automation_id == ALERTS:
+        await hand_out(deps, key)
         return
     try:
         await _take_through(deps, key)

@@ -8,6 +8,7 @@ from stockwright.ledger.state import Policy
 from stockwright.mailing import Mailing
 from stockwright.model import ShopId, ShopRead
 from stockwright.notify.tokens import Keyring
+from stockwright.shelf import Shelf
 from stockwright.shopify.client import ShopifyClients
 from stockwright.store import shops
 from stockwright.store.database import Pool
@@ -25,6 +26,7 @@ class Deps:
     policy: Policy  # what the settings say of shared stock; shops and automations refine it
     keyring: Keyring  # of links in mail, and of addresses that are kept as hashes
     mailing: Mailing = field(default_factory=Mailing)
+    shelf: Shelf = field(default_factory=Shelf)  # products that were read a moment ago
 
 
 async def refresh_shop(deps: Deps, shop_id: ShopId) -> ShopRead:

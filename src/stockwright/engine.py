@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stockwright import scanning
+from stockwright.alerting import check_waiting, note_offers, save_look, wake_hand_out
 from stockwright.automations import recording
 from stockwright.automations.contract import (
+    CheckWaiting,
     Correct,
     Emit,
     Facts,
@@ -17,8 +19,10 @@ from stockwright.automations.contract import (
     Place,
     Plan,
     ReadProduct,
+    ReadShown,
     RestockMail,
     Scan,
+    Tally,
 )
 from stockwright.automations.places import NameNotFound
 from stockwright.bookkeeping import save_change
@@ -31,8 +35,10 @@ from stockwright.model import (
     Key,
     PoolId,
     RunId,
+    Source,
     StockwrightError,
 )
+from stockwright.offering import OfferChange
 from stockwright.remembering import save_step, wake_mail
 from stockwright.reporting import report_failure
 from stockwright.restock_mail import queue_restock_mail
@@ -107,6 +113,8 @@ async def _run(deps: Deps, key: Key) -> Ran:
             scanned = await scanning.scan(deps, loaded, need)
             goes_on = bool(scanned.placing)
             return Ran(run_id=scanned.run_id, placing=scanned.placing, scan_goes_on=goes_on)
+        if isinstance(need, CheckWaiting):
+            return await _check_waiting(deps, loaded, need)
         return await _decide_one(deps, loaded, need)
     except NameNotFound as error:
         return await _report_names(deps, loaded, error)
@@ -115,17 +123,36 @@ async def _run(deps: Deps, key: Key) -> Ran:
         raise
 
 
-async def _decide_one(deps: Deps, loaded: Loaded, need: NoRead | ReadProduct) -> Ran:
+async def _decide_one(deps: Deps, loaded: Loaded, need: NoRead | ReadProduct | ReadShown) -> Ran:
     """Time goes on before a read only: what a moment decided to leave unread is decided upon at that moment."""
     facts, requests = Facts(), 0
     if isinstance(need, ReadProduct):
         client = await deps.clients.for_shop(loaded.key.shop_id)
         loaded, facts = await _gather(deps, client, loaded, need)
         requests = client.requests
+    elif isinstance(need, ReadShown):
+        client = await deps.clients.for_shop(loaded.key.shop_id)
+        priority = Priority.SCAN if _is_routine(loaded) else Priority.EVENT
+        loaded = loaded.at(deps.clock())
+        facts = Facts(shown=await client.read_shown_product(need.product_id, priority=priority))
+        requests = client.requests
     plan = loaded.automation.decide(loaded.situation, facts)
     if not loaded.situation.events and not _does_anything(plan):
         return await _rest(deps, loaded, plan)
     return await _save(deps, loaded, facts, plan, requests)
+
+
+def _is_routine(loaded: Loaded) -> bool:
+    """Whether nothing happened in the shop: the product is looked at because it is time to."""
+    return all(event.source is Source.SWEEP for event in loaded.situation.events)
+
+
+async def _check_waiting(deps: Deps, loaded: Loaded, need: CheckWaiting) -> Ran:
+    """Put the products that people wait for on the list; a crash on the way only looks at some of them twice."""
+    found = await check_waiting(deps, loaded, offers_too=need.offers)
+    plan = loaded.automation.conclude(loaded.situation, Tally(woken=found))
+    async with deps.database.connection() as conn, conn.transaction():
+        return Ran(run_id=await _save_run(conn, deps, loaded, because=plan.because))
 
 
 def _does_anything(plan: Plan) -> bool:
@@ -189,12 +216,18 @@ async def _save(deps: Deps, loaded: Loaded, facts: Facts, plan: Plan, requests: 
         for change in sorted(plan.changes, key=lambda change: change.pool_id):
             await save_change(conn, loaded.owner, change, run_id=run_id, at=now)
         unmailed = await _save_memory(conn, loaded, plan, run_id, now)
+        offers: tuple[OfferChange, ...] = ()
+        if plan.alerts is not None:
+            offers = await save_look(conn, loaded, plan.alerts, facts.shown, run_id=run_id, at=now)
         if facts.product is not None:
             await remember_items(conn, loaded, facts.product, now)
         await runs.save(conn, _run_row(deps, loaded, facts, plan, run_id, requests))
         corrections, placing = await _add_effects(deps, conn, loaded, plan, run_id, now)
+        await note_offers(conn, loaded, run_id, offers, now)
         if unmailed:
             await wake_mail(conn, loaded.owner, now)
+        if plan.alerts is not None:
+            await wake_hand_out(conn, loaded, plan.alerts)
         await settle_key(conn, loaded, run_id, _wake_at(loaded, plan))
         if plan.error:
             await report_failure(conn, deps, run_id)
@@ -250,6 +283,22 @@ def plan_to_json(plan: Plan) -> JsonObject:
         "again": plan.again,
         "wake_at": plan.wake_at.isoformat() if plan.wake_at else None,
         **_restocks_to_json(plan),
+        **_alerts_to_json(plan),
+    }
+
+
+def _alerts_to_json(plan: Plan) -> JsonObject:
+    look = plan.alerts
+    if look is None or not (look.wave_id or look.gone):
+        return {}
+    return {
+        "alerts": {
+            "wave_id": look.wave_id,
+            "opens": look.opens,
+            "back": [{"variant_id": one.variant_id, "available": one.available} for one in look.back],
+            "over": dict(look.over),
+            "gone": list(look.gone),
+        }
     }
 
 

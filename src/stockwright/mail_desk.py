@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
+from stockwright.attempt_book import Ready
 from stockwright.deps import Deps
 from stockwright.mail.account import Account
 from stockwright.mail.addresses import checked_address, checked_text
@@ -14,7 +15,7 @@ from stockwright.mail.outcome import NotSent, Outcome, Sent, Unknown, Yielded
 from stockwright.mail.smtp import SmtpSender
 from stockwright.mailing import NO_SERVER, account_for, compose, dkim_key, new_message, pace_of, time_text
 from stockwright.model import Json, StockwrightError
-from stockwright.sending import Ready, send_claimed
+from stockwright.sending import send_claimed
 from stockwright.store import mail_settings, messages, wake
 from stockwright.store.ids import new_id
 from stockwright.store.mail_settings import MailSettingsRow, Queue

@@ -235,7 +235,7 @@ async def compose(
     """A message with the shop's own texts, or the built-in ones."""
     filled = {"shop": shop_data(shop), **data}
     found, texts = await texts_for(conn, shop.shop_id, kind, locale)
-    rendered = _rendered(shop, kind, found, texts, filled)
+    rendered = rendered_for(shop, kind, found, texts, filled)
     return Message(
         kind=kind,
         key=key,
@@ -247,10 +247,13 @@ async def compose(
     )
 
 
-def _rendered(shop: Shop, kind: str, locale: str, texts: Texts, data: JsonObject) -> Rendered:
+def rendered_for(
+    shop: Shop, kind: str, locale: str, texts: Texts, data: JsonObject, *, foreword: str | None = None
+) -> Rendered:
+    """A template filled in; by the built-in one where a shop's own fails. `foreword` as for `render`."""
     footer = f"Sent by Stockwright for {shop.domain}"
     try:
-        return render(kind_named(kind), texts, data, locale=locale, footer=footer)
+        return render(kind_named(kind), texts, data, locale=locale, footer=footer, foreword=foreword)
     except TemplateFailed as error:
         LOG.warning(
             "a shop's mail template failed; the built-in one is used",
@@ -259,7 +262,7 @@ def _rendered(shop: Shop, kind: str, locale: str, texts: Texts, data: JsonObject
             error=str(error),
         )
         found, builtin = builtin_for(kind, locale)
-        return render(kind_named(kind), builtin, data, locale=found, footer=footer)
+        return render(kind_named(kind), builtin, data, locale=found, footer=footer, foreword=foreword)
 
 
 async def texts_for(conn: Connection, shop_id: ShopId, kind: str, locale: str) -> tuple[str, Texts]:

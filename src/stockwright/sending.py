@@ -5,15 +5,16 @@ the message becomes `unknown` and is sent again by a person's wish only.
 """
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
 import structlog
 
+from stockwright.attempt_book import LEASE_S, AttemptBook, Ready, stop
 from stockwright.deps import Deps
+from stockwright.guarding import Guard
 from stockwright.mail.account import Account
 from stockwright.mail.addresses import MailRefused
 from stockwright.mail.message import Letter, Message, letter
@@ -21,40 +22,27 @@ from stockwright.mail.outcome import Failure, NotSent, Outcome, Sent, Stage, Unk
 from stockwright.mail.smtp import Sender
 from stockwright.mailing import NO_SERVER, account_for, pace_of
 from stockwright.model import Key, ShopId, StockwrightError
-from stockwright.store import mail_settings, messages, shops, wake
-from stockwright.store.database import Connection, Unreachable
+from stockwright.store import alert_mail, mail_settings, messages, shops, wake
+from stockwright.store.alert_mail import SettledMail
+from stockwright.store.database import Connection
 from stockwright.store.mail_settings import Queue
 from stockwright.store.messages import Claimed
+from stockwright.store.shops import Shop
 
 LOG = structlog.get_logger(__name__)
 
-RETRY_AFTER_MIN = (1, 5, 15, 30, 60)  # then every hour
-GIVE_UP_AFTER = timedelta(hours=24)
-POLICY_LIMIT = 5  # refusals by policy in a row that stop a queue
-_LOOK_AGAIN = timedelta(hours=1)
-_BATCH = 10  # messages lent at once
-_BATCHES = 50  # of one turn; then other queues come first
-_LEASE_S = 60.0  # a dead sender's messages are free after this
-_SHORT_WAIT_S = 2.0  # for the pace: shorter waits are sat out
-_RECORD_TRIES = 3
 _LOST = (
     "The sender stopped while the mail server had the message and had not answered: perhaps it was delivered. "
     "Look whether it came, then send it again (or not)."
 )
-_IN_DOUBT = (
-    "The mail server had the whole message and did not answer: perhaps it was delivered. Look whether it came, "
-    "then send it again (or not)."
-)
+_BATCH = 200  # messages lent at once
+_BATCHES = 50  # of one turn; then other queues come first
+_SHORT_WAIT_S = 2.0  # for the pace: shorter waits are sat out
+_TURNS = 20  # of the pace that are taken at once
+_LANES = 8  # connections of one queue,
+_PER_LANE = 25  # each for at least so many messages,
+_RATE_OF_LANE = 300  # and for so many per minute
 _UNINSTALLED = "The app was uninstalled from the shop."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ready:
-    """A queue that may send."""
-
-    account: Account
-    pace: int
-    queue: Queue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,8 +103,7 @@ async def _prepare(deps: Deps, shop_id: ShopId) -> Ready | Resting:
         if shop is None:
             return Resting(until=None)
         now = deps.clock()
-        for message_id in await messages.lose(conn, shop_id, reason=_LOST, at=now):
-            LOG.warning("nobody knows whether a message was delivered", shop=shop.domain, message=message_id)
+        await _settle_lost(conn, shop, now)
         if shop.status == "uninstalled":
             await messages.cancel_waiting(conn, shop_id, _UNINSTALLED)
             return Resting(until=None)
@@ -134,6 +121,15 @@ async def _prepare(deps: Deps, shop_id: ShopId) -> Ready | Resting:
         return await _by_queue(conn, shop_id, account, queue, now) or Ready(
             account=account, pace=pace_of(row, shop_id), queue=queue
         )
+
+
+async def _settle_lost(conn: Connection, shop: Shop, now: datetime) -> None:
+    """Messages whose sender died in between: nobody knows, for them and for the people whom they tell."""
+    lost = await messages.lose(conn, shop.shop_id, reason=_LOST, at=now)
+    for message_id in lost:
+        LOG.warning("nobody knows whether a message was delivered", shop=shop.domain, message=message_id)
+    settled = [SettledMail(message_id=one, state="unknown", reason=_LOST, reply="") for one in lost]
+    await alert_mail.settle(conn, shop.shop_id, settled, now)
 
 
 async def _by_queue(
@@ -159,18 +155,8 @@ async def _look(deps: Deps, shop_id: ShopId, account: Account) -> Ready | Restin
         if trouble is None:
             await mail_settings.clear(conn, shop_id)
         else:
-            await _stop(conn, deps, shop_id, account, trouble.reply)
+            await stop(conn, deps, shop_id, account, trouble.reply)
     return await _prepare(deps, shop_id)
-
-
-async def _stop(conn: Connection, deps: Deps, shop_id: ShopId, account: Account, reason: str) -> None:
-    now = deps.clock()
-    await mail_settings.stop(
-        conn, shop_id, reason=reason, account=account.digest, at=now, look_at=now + _LOOK_AGAIN
-    )
-    LOG.error(
-        "mail is stopped until its settings work", shop_id=shop_id, server=account.server, reason=reason
-    )
 
 
 async def _wake(deps: Deps, key: Key, *, not_before: datetime | None) -> None:
@@ -185,28 +171,82 @@ async def _wake(deps: Deps, key: Key, *, not_before: datetime | None) -> None:
 
 
 async def _send_batch(deps: Deps, shop_id: ShopId, ready: Ready) -> After:
+    guard = Guard(deps, shop_id)
     async with deps.database.connection() as conn:
-        claimed = await messages.claim(conn, shop_id, limit=_BATCH, lease_s=_LEASE_S)
-    left = list(claimed)
+        claimed = await messages.claim(conn, shop_id, limit=_BATCH, lease_s=LEASE_S)
+        await guard.meet(conn, claimed)
+    batch = _Batch(deps, ready, claimed)
     try:
-        async with deps.mailing.senders.lend(ready.account) as sender:
-            while left:
-                wait_s = await _turn(deps, ready)
-                if wait_s > _SHORT_WAIT_S:
-                    return After(again=False, not_before=deps.clock() + timedelta(seconds=wait_s))
-                if wait_s > 0:
-                    await deps.mailing.sleep(wait_s)
-                elif not await send_one(deps, sender, ready, left.pop(0)):
-                    return After(again=True)
+        async with AttemptBook(deps, ready, shop_id, guard) as book:
+            await _all(_lane(deps, ready, batch, book) for _ in range(lanes_for(len(claimed), ready.account)))
     finally:
-        await _give_back(deps, left)
-    return After(again=len(claimed) == _BATCH)
+        await _give_back(deps, batch.left)
+    if batch.not_before is not None:
+        return After(again=False, not_before=batch.not_before)
+    return After(again=batch.is_stopped or len(claimed) == _BATCH)
 
 
-async def _turn(deps: Deps, ready: Ready) -> float:
-    """0.0: the next message may go now; else how long to wait."""
-    async with deps.database.connection() as conn:
-        return await mail_settings.take_turn(conn, ready.pace, rate_per_minute=ready.account.rate_per_minute)
+def lanes_for(count: int, account: Account) -> int:
+    """How many connections share a batch: more only where there is work for them and the pace allows it."""
+    by_rate = account.rate_per_minute // _RATE_OF_LANE
+    return max(1, min(_LANES, count // _PER_LANE, by_rate))
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do several things at once; when one fails, the others are ended first."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Batch:
+    """Messages that are handed to the connections one by one, at the account's pace."""
+
+    def __init__(self, deps: Deps, ready: Ready, claimed: Sequence[Claimed]) -> None:
+        self.left = list(claimed)
+        self.is_stopped = False  # look at the queue anew before the next message
+        self.not_before: datetime | None = None  # the pace has no room earlier
+        self._deps = deps
+        self._ready = ready
+        self._turns = 0
+        self._asking = asyncio.Lock()
+
+    async def next(self) -> Claimed | None:
+        """The next message, when it may go; None: this batch is over."""
+        while self.left and not self.is_stopped and self.not_before is None:
+            async with self._asking:
+                wait_s = await self._wait_s()
+            if wait_s > _SHORT_WAIT_S:
+                self.not_before = self._deps.clock() + timedelta(seconds=wait_s)
+            elif wait_s > 0:
+                await self._deps.mailing.sleep(wait_s)
+            elif self.left:
+                self._turns -= 1
+                return self.left.pop(0)
+        return None
+
+    async def _wait_s(self) -> float:
+        """0.0: a message may go now; else how long to wait."""
+        if self._turns > 0:
+            return 0.0
+        rate, want = self._ready.account.rate_per_minute, min(len(self.left), _TURNS)
+        async with self._deps.database.connection() as conn:
+            self._turns, wait_s = await mail_settings.take_turns(
+                conn, self._ready.pace, rate_per_minute=rate, want=max(1, want)
+            )
+        return wait_s
+
+
+async def _lane(deps: Deps, ready: Ready, batch: _Batch, book: AttemptBook) -> None:
+    """Send messages of a batch over one connection until it is over."""
+    async with deps.mailing.senders.lend(ready.account) as sender:
+        while (claimed := await batch.next()) is not None:
+            if not await _send_one(deps, sender, ready, book, claimed):
+                batch.is_stopped = True
 
 
 async def _give_back(deps: Deps, left: list[Claimed]) -> None:
@@ -215,9 +255,9 @@ async def _give_back(deps: Deps, left: list[Claimed]) -> None:
             await messages.release(conn, left)
 
 
-async def send_one(deps: Deps, sender: Sender, ready: Ready, claimed: Claimed) -> bool:
+async def _send_one(deps: Deps, sender: Sender, ready: Ready, book: AttemptBook, claimed: Claimed) -> bool:
     """Send one claimed message and record what came of it; False: look at the queue anew before the next."""
-    outcome = await send_claimed(deps, sender, ready, claimed)
+    outcome = await _hand_over(deps, sender, ready, book, claimed)
     match outcome:
         case Sent() | Yielded():
             return True
@@ -233,30 +273,37 @@ async def send_one(deps: Deps, sender: Sender, ready: Ready, claimed: Claimed) -
 
 async def send_claimed(deps: Deps, sender: Sender, ready: Ready, claimed: Claimed) -> Outcome:
     """Send one claimed message and record what came of it, for the message and for its queue."""
+    guard = Guard(deps, claimed.shop_id)
+    async with AttemptBook(deps, ready, claimed.shop_id, guard) as book:
+        return await _hand_over(deps, sender, ready, book, claimed)
+
+
+async def _hand_over(
+    deps: Deps, sender: Sender, ready: Ready, book: AttemptBook, claimed: Claimed
+) -> Outcome:
     begun = False
 
     async def begin() -> bool:
         nonlocal begun
-        async with deps.database.connection() as conn:
-            begun = await messages.begin(
-                conn,
-                claimed,
-                server=ready.account.server,
-                lease_s=_LEASE_S + ready.account.timeout_s * 5,
-                at=deps.clock(),
-            )
+        begun = await book.begin(claimed)
         return begun
 
     try:
-        ready_letter = build(claimed, ready.account, deps.clock())
+        ready_letter = await _built(claimed, ready.account, deps.clock())
     except MailRefused as error:
         outcome: Outcome = NotSent(failure=Failure.RECIPIENT, stage=Stage.RECIPIENT, reply=str(error))
     else:
         outcome = await sender.send(ready_letter, begin)
     if not isinstance(outcome, Yielded):
-        told = outcome
-        await _surely(lambda: _record(deps, ready, claimed, told, begun=begun))
+        book.end(claimed, outcome, begun=begun)
     return outcome
+
+
+async def _built(claimed: Claimed, account: Account, now: datetime) -> Letter:
+    """The letter; signing it takes so long that other connections must not wait for it."""
+    if account.dkim is None:
+        return build(claimed, account, now)
+    return await asyncio.to_thread(build, claimed, account, now)
 
 
 def build(claimed: Claimed, account: Account, now: datetime) -> Letter:
@@ -278,154 +325,3 @@ def build(claimed: Claimed, account: Account, now: datetime) -> Letter:
     )
     built = letter(message, account.envelope, number=claimed.message_id, date=now)
     return account.dkim.sign(built) if account.dkim else built
-
-
-async def _surely(record: Callable[[], Awaitable[None]]) -> None:
-    """Store an outcome although the database is away for a moment, or the run is being cancelled."""
-
-    async def stubbornly() -> None:
-        for left in reversed(range(_RECORD_TRIES)):
-            try:
-                return await record()
-            except Unreachable:
-                if not left:
-                    raise
-        return None
-
-    recording = asyncio.ensure_future(stubbornly())
-    try:
-        await asyncio.shield(recording)
-    except asyncio.CancelledError:
-        await recording
-        raise
-
-
-# --- what an outcome means ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """A message's state after an attempt."""
-
-    state: str
-    outcome: str
-    reason: str
-    reply: str
-    next_at: datetime | None = None
-
-
-def judge(
-    outcome: Sent | NotSent | Unknown,
-    *,
-    attempts: int,
-    tried_since: datetime | None,
-    now: datetime,
-    spread: float,
-) -> Verdict:
-    """What an outcome means for the message; `attempts` were made before, `spread` 0..1 varies the pause."""
-    match outcome:
-        case Sent(reply=reply):
-            return Verdict(state="sent", outcome="sent", reason="", reply=reply)
-        case Unknown(reply=reply):
-            return Verdict(state="unknown", outcome="unknown", reason=_IN_DOUBT, reply=reply)
-        case NotSent(failure=Failure.TRANSPORT | Failure.TEMPORARY):
-            return _later(outcome, attempts, tried_since or now, now, spread)
-        case NotSent(failure=Failure.CONFIGURATION):
-            return _verdict(outcome, "pending", "The mail settings do not work.", now)
-        case NotSent():
-            return _verdict(outcome, "failed", _WHY_FAILED[outcome.failure])
-        case _:
-            assert_never(outcome)
-
-
-_WHY_FAILED = {
-    Failure.RECIPIENT: "The recipient was refused. Check the address.",
-    Failure.SIZE: "The message is too large for the mail server.",
-    Failure.POLICY: "The mail server refused the message by its rules. Its answer says which.",
-}
-
-
-def _later(outcome: NotSent, attempts: int, since: datetime, now: datetime, spread: float) -> Verdict:
-    if now - since >= GIVE_UP_AFTER:
-        hours = GIVE_UP_AFTER.total_seconds() / 3600
-        return _verdict(outcome, "failed", f"Given up after {hours:.0f} hours of trying.")
-    at = now + retry_pause(attempts, spread=spread)
-    return _verdict(outcome, "pending", "The mail server could not take it yet.", at)
-
-
-def _verdict(outcome: NotSent, state: str, reason: str, next_at: datetime | None = None) -> Verdict:
-    return Verdict(
-        state=state, outcome=outcome.failure.value, reason=reason, reply=outcome.reply, next_at=next_at
-    )
-
-
-def retry_pause(attempts: int, *, spread: float) -> timedelta:
-    """The pause after the attempt that followed `attempts` others: 1, 5, 15, 30, 60 min, each up to 20 % longer."""
-    minutes = RETRY_AFTER_MIN[min(attempts, len(RETRY_AFTER_MIN) - 1)]
-    return timedelta(minutes=minutes * (1 + 0.2 * spread))
-
-
-async def _record(
-    deps: Deps, ready: Ready, claimed: Claimed, outcome: Sent | NotSent | Unknown, *, begun: bool
-) -> None:
-    """Store what came of an attempt, for the message and for its queue."""
-    now = deps.clock()
-    verdict = judge(
-        outcome,
-        attempts=claimed.attempts,
-        tried_since=claimed.tried_since,
-        now=now,
-        spread=random.random(),
-    )
-    async with deps.database.connection() as conn, conn.transaction():
-        counts = begun or verdict.outcome != Failure.CONFIGURATION.value
-        if counts:
-            await messages.finish(
-                conn,
-                claimed,
-                begun=begun,
-                server=ready.account.server,
-                at=now,
-                state=verdict.state,
-                outcome=verdict.outcome,
-                reason=verdict.reason,
-                reply=verdict.reply,
-                next_at=verdict.next_at,
-            )
-        else:
-            await messages.release(conn, [claimed])
-        await _tell_queue(conn, deps, ready, claimed.shop_id, outcome)
-
-
-async def _tell_queue(
-    conn: Connection, deps: Deps, ready: Ready, shop_id: ShopId, outcome: Sent | NotSent | Unknown
-) -> None:
-    """What an outcome means for the shop's other messages."""
-    match outcome:
-        case Sent():
-            if ready.queue != Queue():
-                await mail_settings.clear(conn, shop_id)
-        case NotSent(failure=Failure.CONFIGURATION):
-            await _stop(conn, deps, shop_id, ready.account, outcome.reply)
-        case NotSent(failure=Failure.POLICY):
-            await _count_policy(conn, deps, ready, shop_id, outcome)
-        case NotSent(pauses=False):
-            pass
-        case NotSent() | Unknown():
-            until = deps.clock() + retry_pause(ready.queue.pauses, spread=random.random())
-            await mail_settings.pause(conn, shop_id, until=until, reason=outcome.reply)
-            LOG.warning("mail pauses", shop_id=shop_id, server=ready.account.server, reason=outcome.reply)
-        case _:
-            assert_never(outcome)
-
-
-async def _count_policy(
-    conn: Connection, deps: Deps, ready: Ready, shop_id: ShopId, outcome: NotSent
-) -> None:
-    """Refusals by policy in a row: going on would cost the sender's good name."""
-    in_row = await mail_settings.count_policy(conn, shop_id)
-    if in_row >= POLICY_LIMIT:
-        reason = (
-            f"{in_row} messages in a row were refused by the mail server's rules. The last: {outcome.reply}"
-        )
-        await _stop(conn, deps, shop_id, ready.account, reason)

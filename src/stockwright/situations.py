@@ -32,6 +32,7 @@ from stockwright.model import (
     RunId,
     Source,
 )
+from stockwright.notify.restock import Known
 from stockwright.remembering import load_memories, load_unmailed
 from stockwright.store import automations, inbox, items, keys, pools, runs, shops, wake
 from stockwright.store.automations import AutomationRow
@@ -40,6 +41,7 @@ from stockwright.store.ids import new_id
 from stockwright.store.items import ItemRow
 from stockwright.store.runs import EffectRow, RunRow
 from stockwright.store.shops import Shop
+from stockwright.watching import load_known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +142,9 @@ async def _loaded(
         memories=memories,
         unmailed=unmailed,
         claims=() if views else await _held_by_others(conn, key, events),
+        alerts=await load_known(conn, key.shop_id, key.subject)
+        if of_product and automation.tells_shoppers
+        else Known(),
     )
     return Loaded(
         key=key,

@@ -12,6 +12,7 @@ from stockwright.app import handle_key, open_deps
 from stockwright.deps import Deps
 from stockwright.jobs import Chore, Retention, WorkerDeps, WorkerLimits, keep_working
 from stockwright.offer_upkeep import OfferUpkeep
+from stockwright.notifying import wake_waves
 from stockwright.opening import utc_now
 from stockwright.roles import role_arguments, run_role
 from stockwright.sending import delete_old, wake_queues
@@ -68,6 +69,7 @@ def _chores(deps: Deps, settings: Settings) -> list[Chore]:
         Chore(name="uninstalled shops", every_s=_UNINSTALLS_EVERY_S, run=upkeep.close_uninstalled),
         Chore(name="paused shops", every_s=often_s, run=upkeep.look_at_paused),
         Chore(name="mail queues", every_s=settings.sweep_every_s, run=partial(wake_queues, deps)),
+        Chore(name="waves", every_s=settings.sweep_every_s, run=partial(wake_waves, deps)),
         Chore(
             name="old mail",
             every_s=_HOUR_S,

@@ -10,7 +10,7 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from stockwright.inbox import Inbox, Limits, Received, Rejection, Sender, read_w
 from stockwright.jobs.chores import fire_schedules, sweep
 from stockwright.jobs.failures import Failures
 from stockwright.ledger.state import Policy
+from stockwright.mailing import Mailing
 from stockwright.model import WHOLE_SHOP, EventId, Json, JsonObject, Key, NewEvent, ShopId, Source
 from stockwright.notify.tokens import Keyring
 from stockwright.shopify.accounts import ShopSecrets, open_secrets, seal_secrets
@@ -119,6 +120,7 @@ class Service:
     seed: int = 0
     seam: Seam = no_seam
     handle_key: Callable[[Deps, Key], Awaitable[None]] = app.handle_key
+    mailing: Callable[[], Mailing] = Mailing  # made anew with each process
     on_move: Callable[[], Awaitable[None]] | None = None  # something of the outside may be due
     requests: list[Request] = field(default_factory=list)
     meetings: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
@@ -156,6 +158,7 @@ class Service:
             nonce=lambda: f"{self._random.getrandbits(128):032x}",
             policy=self.policy,
             keyring=KEYRING,
+            mailing=replace(self.mailing(), sleep=self.move),
         )
 
     async def install(self, *, subscribed: bool = True) -> None:

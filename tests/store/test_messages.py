@@ -253,13 +253,27 @@ def test_the_pace_holds_over_all_who_draw_from_it(database: str) -> None:
     async def story(pool, shop_id: ShopId) -> None:
         async def take() -> float:
             async with pool.connection() as conn:
-                return await mail_settings.take_turn(conn, shop_id, rate_per_minute=6)
+                return (await mail_settings.take_turns(conn, shop_id, rate_per_minute=6, want=1))[1]
 
         waits = await asyncio.gather(*(take() for _ in range(30)))
         assert sorted(waits)[0] == 0.0 and sorted(waits)[1] > 0
         assert max(waits) <= 10.0
 
     play(database, story, size=10)
+
+
+def test_several_turns_are_taken_at_once_within_the_pace(database: str) -> None:
+    async def story(pool, shop_id: ShopId) -> None:
+        async with pool.connection() as conn:
+            granted, wait_s = await mail_settings.take_turns(conn, shop_id, rate_per_minute=60, want=5)
+            assert (granted, wait_s) == (1, 0.0)
+            await conn.execute("update mail_paces set free_at = now() - interval '1 hour'")
+            granted, _ = await mail_settings.take_turns(conn, shop_id, rate_per_minute=600, want=100)
+            assert granted == 11  # the burst of one second, and the one that is due
+            granted, wait_s = await mail_settings.take_turns(conn, shop_id, rate_per_minute=600, want=100)
+            assert granted == 0 and 0 < wait_s <= 0.1
+
+    play(database, story)
 
 
 def test_settings_and_the_state_of_a_queue_are_kept(database: str) -> None:

@@ -24,7 +24,7 @@ ROWS = (
         modules=frozenset({"ledger", "automations", "store", "shopify", "mail", "notify", "postgres"}),
         apart=True,
     ),
-    Row(modules=frozenset({"access", "mailing"})),
+    Row(modules=frozenset({"access", "mailing", "shelf"})),
     Row(
         modules=frozenset(
             {"deps", "bookkeeping", "notify_settings", "remembering", "situations", "evidence", "watching"}
@@ -33,7 +33,10 @@ ROWS = (
     Row(
         modules=frozenset(
             {
+                "alert_letters",
                 "alerting",
+                "attempt_book",
+                "guarding",
                 "fresh_products",
                 "scanning",
                 "installing",
@@ -47,7 +50,7 @@ ROWS = (
             }
         )
     ),
-    Row(modules=frozenset({"inbox", "engine", "effects", "publishing", "sending"}), apart=True),
+    Row(modules=frozenset({"inbox", "engine", "effects", "notifying", "publishing", "sending"}), apart=True),
     Row(
         modules=frozenset(
             {

@@ -4,12 +4,14 @@ from typing import Any
 
 from stockwright.automations.contract import Automation
 from stockwright.automations.keep_in_sync_within_products import KeepInSyncWithinProducts
+from stockwright.automations.notify_back_in_stock import NotifyBackInStock
 from stockwright.automations.publish_back_in_stock import PublishBackInStock
 from stockwright.automations.sync_across_variants import SyncAcrossVariants
 from stockwright.model import StockwrightError
 
 KINDS: dict[str, Automation[Any]] = {
-    kind.kind: kind for kind in (KeepInSyncWithinProducts(), SyncAcrossVariants(), PublishBackInStock())
+    kind.kind: kind
+    for kind in (KeepInSyncWithinProducts(), SyncAcrossVariants(), PublishBackInStock(), NotifyBackInStock())
 }
 
 

@@ -13,6 +13,9 @@ from pydantic import BaseModel
 from stockwright.automations.restock import Memory, Wave
 from stockwright.ledger.state import MemberId, Next, Policy, PoolState, Step
 from stockwright.model import Event, JsonObject, PoolId, ProductGid, ProductRead, ShopRead
+from stockwright.notify.catalogue import ShownProduct
+from stockwright.notify.restock import Known
+from stockwright.notify.restock import Look as AlertLook
 
 O = TypeVar("O", bound=BaseModel)  # noqa: E741 - the one letter of options
 O_contra = TypeVar("O_contra", bound=BaseModel, contravariant=True)
@@ -81,6 +84,7 @@ class Situation(Generic[O]):
     claims: tuple[Claim, ...] = ()  # levels named by the events that other automations hold
     memories: tuple[Memory, ...] = ()  # of kinds that watch restocks
     unmailed: tuple[Unmailed, ...] = ()  # of the subject "staff-mail"
+    alerts: Known = field(default_factory=Known)  # of kinds that tell shoppers
 
     def memory_of(self, product_id: ProductGid) -> Memory:
         """What is remembered of a product; nothing yet when it was never looked at."""
@@ -112,7 +116,24 @@ class Scan:
     channels: int = 0
 
 
-Need = NoRead | ReadProduct | Scan
+@dataclass(frozen=True, kw_only=True)
+class ReadShown:
+    """One product as shoppers see it, with all variants and levels."""
+
+    product_id: ProductGid
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckWaiting:
+    """Nothing is read here: each product that people wait for is looked at under its own key.
+
+    With `offers`, products that an offer with auto-disable has an eye on, too.
+    """
+
+    offers: bool = False
+
+
+Need = NoRead | ReadProduct | Scan | ReadShown | CheckWaiting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +141,7 @@ class Facts:
     """What the engine read. `product` is None when nothing was asked for or it no longer exists."""
 
     product: ProductRead | None = None
+    shown: ShownProduct | None = None
     claims: tuple[Claim, ...] = ()
     order_moves: Mapping[MemberId, int] | None = None
 
@@ -202,6 +224,7 @@ class Plan:
     error: JsonObject | None = None  # {"message": ..., details}: reported to the owner, not retried
     wake_at: datetime | None = None
     again: bool = False  # read and decide once more now
+    alerts: AlertLook | None = None  # what a look means for the people who wait
     title: str = ""  # what a person calls the subject
 
 
@@ -271,6 +294,7 @@ class Automation(Protocol[O]):
     scopes: tuple[str, ...]  # of the Admin API, without which it cannot work
     shares_stock: bool  # keeps pools: two of these must not cover one level
     watches_restocks: bool  # remembers each product's stock between two looks
+    tells_shoppers: bool  # has people who wait; a shop has one such automation at work
 
     def names(self, options: O) -> Names: ...
 

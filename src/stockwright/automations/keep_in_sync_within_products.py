@@ -61,6 +61,7 @@ class KeepInSyncWithinProducts:
     scopes: tuple[str, ...] = STOCK_SCOPES
     shares_stock = True
     watches_restocks = False
+    tells_shoppers = False
 
     def names(self, options: Options) -> Names:
         """The names that must exist in the shop."""

@@ -139,6 +139,7 @@ class PublishBackInStock:
     )
     shares_stock = False
     watches_restocks = True
+    tells_shoppers = False
 
     def names(self, options: Options) -> Names:
         """The names that must exist in the shop."""

@@ -15,6 +15,8 @@ from stockwright.automations.restock import Memory
 from stockwright.ledger import wire
 from stockwright.ledger.state import MemberId, Policy
 from stockwright.model import Event, JsonObject, PoolId, ProductGid, ProductRead, ShopRead, StockwrightError
+from stockwright.notify.catalogue import ShownProduct
+from stockwright.notify.restock import Known
 
 VERSION = 1
 
@@ -26,6 +28,8 @@ _CLAIMS = TypeAdapter(tuple[Claim, ...])
 _MEMORY = TypeAdapter(Memory)
 _MEMORIES = TypeAdapter(tuple[Memory, ...])
 _UNMAILED = TypeAdapter(tuple[Unmailed, ...])
+_ALERTS = TypeAdapter(Known)
+_SHOWN = TypeAdapter(ShownProduct | None)
 _TIME = TypeAdapter(Any)
 
 
@@ -48,6 +52,17 @@ def record(situation: Situation[Any], facts: Facts) -> JsonObject:
         "order_moves": None if facts.order_moves is None else _by_member(facts.order_moves),
         "memories": _MEMORIES.dump_python(situation.memories, mode="json"),
         "unmailed": _UNMAILED.dump_python(situation.unmailed, mode="json"),
+        **_alerts_to_json(situation, facts),
+    }
+
+
+def _alerts_to_json(situation: Situation[Any], facts: Facts) -> JsonObject:
+    """Of kinds that tell shoppers alone: what was known of those who wait, in numbers, and the product."""
+    if situation.alerts == Known() and facts.shown is None:
+        return {}
+    return {
+        "alerts": _ALERTS.dump_python(situation.alerts, mode="json"),
+        "shown": _SHOWN.dump_python(facts.shown, mode="json"),
     }
 
 
@@ -91,6 +106,7 @@ def _situation(options: Any, recorded: JsonObject) -> Situation[Any]:
         memories=_MEMORIES.validate_python(recorded.get("memories", ())),
         unmailed=_UNMAILED.validate_python(recorded.get("unmailed", ())),
         claims=_CLAIMS.validate_python(recorded.get("held", ())),
+        alerts=_ALERTS.validate_python(recorded.get("alerts", {})),
     )
 
 
@@ -98,6 +114,7 @@ def _facts(recorded: JsonObject) -> Facts:
     moves = recorded["order_moves"]
     return Facts(
         product=_PRODUCT.validate_python(recorded["product"]),
+        shown=_SHOWN.validate_python(recorded.get("shown")),
         claims=_CLAIMS.validate_python(recorded["claims"]),
         order_moves=None if moves is None else {MemberId(item, place): n for item, place, n in moves},
     )

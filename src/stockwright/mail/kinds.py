@@ -204,6 +204,18 @@ DOUBLE_OPT_IN = Kind(
     },
 )
 
+BACK_IN_STOCK = Kind(
+    name="back_in_stock",
+    title="Back in stock, to shoppers",
+    meaning="To everybody who waited: what they asked for is back. One mail per person and restock of a product.",
+    variables={**_SHOP, **_ITEMS, **_UNSUBSCRIBE},
+    sample={
+        "shop": _SHOP_SAMPLE,
+        **_ITEMS_SAMPLE,
+        "links": {"unsubscribe": _LINK, "unsubscribe_all": _LINK},
+    },
+)
+
 UNSUBSCRIBED = Kind(
     name="unsubscribed",
     title="Unsubscribed",
@@ -220,6 +232,7 @@ KINDS: Mapping[str, Kind] = {
         TEST_MAIL,
         SIGNUP_CONFIRMATION,
         DOUBLE_OPT_IN,
+        BACK_IN_STOCK,
         UNSUBSCRIBED,
     )
 }

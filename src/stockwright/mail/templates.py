@@ -66,8 +66,18 @@ class Rendered:
     html: str  # a whole document
 
 
-def render(kind: Kind, texts: Texts, data: JsonObject, *, locale: str = "en", footer: str = "") -> Rendered:
+def render(
+    kind: Kind,
+    texts: Texts,
+    data: JsonObject,
+    *,
+    locale: str = "en",
+    footer: str = "",
+    foreword: str | None = None,
+) -> Rendered:
     """Fill a template in. `data` has the shape of the kind's sample; None stands for "".
+
+    `foreword` stands where the words are that mail programs show after the subject; None: the text's beginning.
 
     Raises:
         TemplateFailed: a limit was reached, or a filter refused its value.
@@ -80,7 +90,7 @@ def render(kind: Kind, texts: Texts, data: JsonObject, *, locale: str = "en", fo
     around = {
         "locale": locale,
         "subject": subject,
-        "preheader": preheader(text),
+        "preheader": preheader(text) if foreword is None else foreword,
         "shop_name": _shop_name(values),
         "content": Markup(content),
         "footer": footer,

@@ -75,6 +75,23 @@ async def queue(conn: AsyncConnection, shop_id: ShopId) -> Queue:
         return await cursor.fetchone() or Queue()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """A shop whose mail does not go out."""
+
+    shop_id: ShopId
+    shop: str  # its name
+    stopped_at: datetime
+    reason: str
+
+
+async def stopped(conn: AsyncConnection, *, limit: int = 3) -> list[Stopped]:
+    """Shops whose mail is stopped until somebody looks, the longest first."""
+    async with conn.cursor(row_factory=class_row(Stopped)) as cursor:
+        await cursor.execute(SQL.stopped, {"limit": limit})
+        return await cursor.fetchall()
+
+
 async def stop(
     conn: AsyncConnection, shop_id: ShopId, *, reason: str, account: str, at: datetime, look_at: datetime
 ) -> None:
@@ -100,12 +117,17 @@ async def clear(conn: AsyncConnection, shop_id: ShopId) -> None:
     await conn.execute(SQL.clear, {"shop_id": shop_id})
 
 
-async def take_turn(conn: AsyncConnection, account: int, *, rate_per_minute: int) -> float:
-    """0.0 when a message may go now, else the seconds to wait. `account`: a shop's id, or INSTALLATION.
+async def take_turns(
+    conn: AsyncConnection, account: int, *, rate_per_minute: int, want: int
+) -> tuple[int, float]:
+    """How many messages may go now, up to `want`, and when it is none the seconds to wait.
 
-    All processes draw from one row, so the rate holds however many send.
+    `account`: a shop's id, or INSTALLATION. All processes draw from one row, so the rate holds however many send.
     """
-    values = {"account": account, "gap_s": 60.0 / rate_per_minute, "burst_s": _BURST_S}
-    row = await (await conn.execute(SQL.take_turn, values)).fetchone()
+    values = {"account": account, "gap_s": 60.0 / rate_per_minute, "burst_s": _BURST_S, "want": want}
+    row = await (await conn.execute(SQL.take_turns, values)).fetchone()
+    if row is None:
+        await conn.execute(SQL.begin_pace, values)
+        row = await (await conn.execute(SQL.take_turns, values)).fetchone()
     assert row is not None
-    return float(row[0])
+    return int(row[0]), float(row[1])

@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from stockwright.model import AutomationId, JsonObject, Key, ShopId
-from stockwright.store import wake
+from stockwright.store import alert_mail, wake
 from stockwright.store.ids import new_id
 from stockwright.store.queries import queries
 
@@ -122,6 +122,31 @@ async def insert(conn: AsyncConnection, shop_id: ShopId, message: NewMessage, at
     return None if row is None else str(row[0])
 
 
+async def insert_all(
+    conn: AsyncConnection,
+    shop_id: ShopId,
+    kind: str,
+    given: Sequence[tuple[str, NewMessage]],
+    at: datetime,
+) -> set[str]:
+    """Queue messages of one kind, each under an id of `new_id("msg", ...)`; the ids of those whose key was new."""
+    if not given:
+        return set()
+    values = {
+        "shop_id": shop_id,
+        "kind": kind,
+        "at": at,
+        "message_ids": [message_id for message_id, _ in given],
+        "keys": [one.key for _, one in given],
+        "recipients": [one.to for _, one in given],
+        "subjects": [one.subject for _, one in given],
+        "texts": [one.text for _, one in given],
+        "htmls": [one.html for _, one in given],
+        "headers": [Jsonb(dict(one.headers)) for _, one in given],
+    }
+    return {str(row[0]) for row in await (await conn.execute(SQL.insert_messages, values)).fetchall()}
+
+
 # --- sending ------------------------------------------------------------------------------------------------
 
 
@@ -140,8 +165,30 @@ async def begin(
     conn: AsyncConnection, claimed: Claimed, *, server: str, lease_s: float, at: datetime
 ) -> bool:
     """Record that the message is about to be handed over; False when another sender has it by now."""
-    values = {**_claim_values(claimed), "server": server, "lease_s": lease_s, "at": at}
-    return await (await conn.execute(SQL.begin, values)).fetchone() is not None
+    return bool(await begin_all(conn, [claimed], server=server, lease_s=lease_s, at=at))
+
+
+async def begin_all(
+    conn: AsyncConnection, claimed: Sequence[Claimed], *, server: str, lease_s: float, at: datetime
+) -> set[str]:
+    """The same for several messages of one shop; the ids of those that are still this sender's."""
+    if not claimed:
+        return set()
+    values = {**_claims_values(claimed), "server": server, "lease_s": lease_s, "at": at}
+    return {str(row[0]) for row in await (await conn.execute(SQL.begin, values)).fetchall()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What came of one attempt, and the message's state after it."""
+
+    claimed: Claimed
+    begun: bool  # the attempt was recorded when it began
+    state: str
+    outcome: str
+    reason: str
+    reply: str
+    next_at: datetime | None
 
 
 async def finish(
@@ -158,10 +205,54 @@ async def finish(
     at: datetime,
 ) -> bool:
     """Record an attempt and the message's state after it; False when another sender has it by now."""
-    attempt = {**_claim_values(claimed), "server": server, "outcome": outcome, "reply": reply, "at": at}
-    await conn.execute(SQL.end_attempt if begun else SQL.add_attempt, attempt)
-    values = {**_claim_values(claimed), "state": state, "reason": reason, "reply": reply, "next_at": next_at}
-    return (await conn.execute(SQL.finish, {**values, "at": at})).rowcount == 1
+    ended = Ended(
+        claimed=claimed,
+        begun=begun,
+        state=state,
+        outcome=outcome,
+        reason=reason,
+        reply=reply,
+        next_at=next_at,
+    )
+    return bool(await finish_all(conn, [ended], server=server, at=at))
+
+
+async def finish_all(conn: AsyncConnection, ended: Sequence[Ended], *, server: str, at: datetime) -> set[str]:
+    """The same for several messages of one shop; the ids of those that are still this sender's."""
+    if not ended:
+        return set()
+    begun = [one for one in ended if one.begun]
+    for one in ended:
+        if not one.begun:
+            attempt = {**_claim_values(one.claimed), "server": server, "at": at}
+            await conn.execute(SQL.add_attempt, {**attempt, "outcome": one.outcome, "reply": one.reply})
+    if begun:
+        values = {**_claims_values([one.claimed for one in begun]), "at": at}
+        values |= {"outcomes": [one.outcome for one in begun], "replies": [one.reply for one in begun]}
+        await conn.execute(SQL.end_attempts, values)
+    values = {
+        **_claims_values([one.claimed for one in ended]),
+        "at": at,
+        "states": [one.state for one in ended],
+        "reasons": [one.reason for one in ended],
+        "replies": [one.reply for one in ended],
+        "next_ats": [one.next_at for one in ended],
+    }
+    return {str(row[0]) for row in await (await conn.execute(SQL.finish, values)).fetchall()}
+
+
+async def postpone(conn: AsyncConnection, claimed: Claimed, *, next_at: datetime, reason: str) -> None:
+    """Try a claimed message later, without an attempt."""
+    values = {**_claim_values(claimed), "next_at": next_at, "reason": reason}
+    await conn.execute(SQL.postpone, values)
+
+
+def _claims_values(claimed: Sequence[Claimed]) -> dict[str, Any]:
+    return {
+        "shop_id": claimed[0].shop_id,
+        "message_ids": [one.message_id for one in claimed],
+        "fences": [one.fence for one in claimed],
+    }
 
 
 def _claim_values(claimed: Claimed) -> dict[str, Any]:
@@ -222,6 +313,7 @@ async def send_again(conn: AsyncConnection, shop_id: ShopId, message_id: str) ->
     values = {"shop_id": shop_id, "message_id": message_id}
     if (await conn.execute(SQL.send_again, values)).rowcount != 1:
         return False
+    await alert_mail.queue_people_again(conn, shop_id, message_id)
     await wake.wake(conn, [(queue_key(shop_id), None)])
     return True
 
@@ -229,7 +321,10 @@ async def send_again(conn: AsyncConnection, shop_id: ShopId, message_id: str) ->
 async def cancel(conn: AsyncConnection, shop_id: ShopId, message_id: str, *, reason: str) -> bool:
     """Cancel a message that waits or is held; False: it is neither."""
     values = {"shop_id": shop_id, "message_id": message_id, "reason": reason}
-    return (await conn.execute(SQL.cancel_one, values)).rowcount == 1
+    if (await conn.execute(SQL.cancel_one, values)).rowcount != 1:
+        return False
+    await alert_mail.cancel_people(conn, shop_id, message_id, reason=reason)
+    return True
 
 
 # --- showing --------------------------------------------------------------------------------------------------

@@ -19,6 +19,11 @@ set host = excluded.host, port = excluded.port, security = excluded.security, us
     postal_address = excluded.postal_address, bounce_address = excluded.bounce_address,
     updated_at = excluded.updated_at;
 
+-- stopped: shops whose mail is stopped, the longest first
+select q.shop_id, coalesce(nullif(s.name, ''), s.domain) as shop, q.stopped_at, q.stop_reason as reason
+from mail_queues q join shops s using (shop_id)
+where q.stopped_at is not null order by q.stopped_at limit %(limit)s;
+
 -- queue: how sending stands for a shop
 select stopped_at, stop_reason, stopped_with, look_at, paused_until, pause_reason, pauses, policy_in_row
 from mail_queues where shop_id = %(shop_id)s;
@@ -49,15 +54,21 @@ set stopped_at = null, stop_reason = '', stopped_with = '', look_at = null, paus
     pauses = 0, policy_in_row = 0
 where shop_id = %(shop_id)s;
 
--- take_turn: let one message go if the pace allows, else say how long to wait
-with turn as (
-    insert into mail_paces as pace (shop_id, free_at)
-    values (%(account)s, now() + %(gap_s)s * interval '1 second')
-    on conflict (shop_id) do update
-    set free_at = greatest(pace.free_at, now() - %(burst_s)s * interval '1 second') + %(gap_s)s * interval '1 second'
-    where pace.free_at <= now()
-    returning free_at
+-- begin_pace: a mail service that was never used
+insert into mail_paces (shop_id, free_at) values (%(account)s, now()) on conflict (shop_id) do nothing;
+
+-- take_turns: let as many messages go as the pace allows, else say how long to wait
+with pace as (
+    select free_at as next_at, greatest(free_at, now() - %(burst_s)s * interval '1 second') as free_at
+    from mail_paces where shop_id = %(account)s for update
+), granted as (
+    select next_at, free_at, case
+        when next_at > now() then 0
+        else least(%(want)s::integer, floor(extract(epoch from now() - free_at) / %(gap_s)s)::integer + 1)
+    end as turns from pace
+), moved as (
+    update mail_paces p set free_at = g.free_at + g.turns * %(gap_s)s * interval '1 second'
+    from granted g where p.shop_id = %(account)s and g.turns > 0
 )
-select case when exists (select from turn) then 0.0
-            else greatest(0.001, extract(epoch from (select free_at from mail_paces where shop_id = %(account)s) - now()))
-       end::double precision;
+select turns, case when turns > 0 then 0.0 else greatest(0.001, extract(epoch from next_at - now())) end::double precision
+from granted;

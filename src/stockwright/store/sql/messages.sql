@@ -6,6 +6,15 @@ values (%(shop_id)s, %(message_id)s, %(key)s, %(kind)s, %(recipient)s, %(subject
 on conflict (shop_id, key) do nothing
 returning message_id;
 
+-- insert_messages: several of them; those whose key is there already do not come back
+insert into messages (shop_id, message_id, key, kind, recipient, subject, text, html, headers, next_at, created_at)
+select %(shop_id)s, m.message_id, m.key, %(kind)s, m.recipient, m.subject, m.text, m.html, m.headers, now(), %(at)s
+from unnest(%(message_ids)s::text[], %(keys)s::text[], %(recipients)s::text[], %(subjects)s::text[], %(texts)s::text[],
+            %(htmls)s::text[], %(headers)s::jsonb[])
+     as m (message_id, key, recipient, subject, text, html, headers)
+on conflict (shop_id, key) do nothing
+returning message_id;
+
 -- claim: lend messages that are due to one sender, oldest due first; the fence grows
 with due as (
     select shop_id, message_id from messages
@@ -21,20 +30,23 @@ from due where m.shop_id = due.shop_id and m.message_id = due.message_id
 returning m.shop_id, m.message_id, m.key, m.kind, m.recipient, m.subject, m.text, m.html, m.headers, m.from_name,
           m.reply_to, m.attempts, m.fence, m.tried_since, m.next_at as due_at;
 
--- begin: from here on it may have been delivered, whatever happens; nothing when another sender has it
+-- begin: from here on they may have been delivered, whatever happens; none of those that another sender has
 with begun as (
-    update messages
-    set state = 'sending', attempts = attempts + 1, reason = '', lease_until = now() + %(lease_s)s * interval '1 second'
-    where shop_id = %(shop_id)s and message_id = %(message_id)s and fence = %(fence)s and state = 'pending'
-    returning attempts
+    update messages m
+    set state = 'sending', attempts = m.attempts + 1, reason = '', lease_until = now() + %(lease_s)s * interval '1 second'
+    from unnest(%(message_ids)s::text[], %(fences)s::bigint[]) as b (message_id, fence)
+    where m.shop_id = %(shop_id)s and m.message_id = b.message_id and m.fence = b.fence and m.state = 'pending'
+    returning m.message_id, m.fence, m.attempts
 )
 insert into message_attempts (shop_id, message_id, attempt, fence, server, started_at)
-select %(shop_id)s, %(message_id)s, attempts, %(fence)s, %(server)s, %(at)s from begun
-returning attempt;
+select %(shop_id)s, message_id, attempts, fence, %(server)s, %(at)s from begun
+returning message_id;
 
--- end_attempt: what came of the attempt of a claim that had begun
-update message_attempts set finished_at = %(at)s, outcome = %(outcome)s, reply = %(reply)s
-where shop_id = %(shop_id)s and message_id = %(message_id)s and fence = %(fence)s;
+-- end_attempts: what came of attempts of claims that had begun
+update message_attempts a set finished_at = %(at)s, outcome = e.outcome, reply = e.reply
+from unnest(%(message_ids)s::text[], %(fences)s::bigint[], %(outcomes)s::text[], %(replies)s::text[])
+     as e (message_id, fence, outcome, reply)
+where a.shop_id = %(shop_id)s and a.message_id = e.message_id and a.fence = e.fence;
 
 -- add_attempt: an attempt that ended before the message was handed over
 with counted as (
@@ -45,13 +57,20 @@ with counted as (
 insert into message_attempts (shop_id, message_id, attempt, fence, server, started_at, finished_at, outcome, reply)
 select %(shop_id)s, %(message_id)s, attempts, %(fence)s, %(server)s, %(at)s, %(at)s, %(outcome)s, %(reply)s from counted;
 
--- finish: a message's state after an attempt; an answer that came late still counts when nobody tried again
-update messages
-set state = %(state)s, reason = %(reason)s, smtp_reply = %(reply)s, lease_until = null, next_at = %(next_at)s,
-    sent_at = case when %(state)s::text = 'sent' then %(at)s::timestamptz end,
-    tried_since = coalesce(tried_since, %(at)s::timestamptz)
-where shop_id = %(shop_id)s and message_id = %(message_id)s and fence = %(fence)s
-  and state in ('pending', 'sending', 'unknown');
+-- finish: states after attempts; an answer that came late still counts when nobody tried again
+update messages m
+set state = e.state, reason = e.reason, smtp_reply = e.reply, lease_until = null, next_at = e.next_at,
+    sent_at = case when e.state = 'sent' then %(at)s::timestamptz end,
+    tried_since = coalesce(m.tried_since, %(at)s::timestamptz)
+from unnest(%(message_ids)s::text[], %(fences)s::bigint[], %(states)s::text[], %(reasons)s::text[], %(replies)s::text[],
+            %(next_ats)s::timestamptz[]) as e (message_id, fence, state, reason, reply, next_at)
+where m.shop_id = %(shop_id)s and m.message_id = e.message_id and m.fence = e.fence
+  and m.state in ('pending', 'sending', 'unknown')
+returning m.message_id;
+
+-- postpone: a claimed message is tried later, without an attempt
+update messages set lease_until = null, next_at = %(next_at)s, reason = %(reason)s
+where shop_id = %(shop_id)s and message_id = %(message_id)s and fence = %(fence)s and state = 'pending';
 
 -- release: give claimed messages back untouched
 update messages set lease_until = null
