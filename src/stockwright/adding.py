@@ -1,4 +1,4 @@
-"""A shop from outside: checked against the shop itself first, then stored with its secrets sealed."""
+"""A shop from outside: checked against the shop itself first, then stored with its secrets sealed; its plan later."""
 
 import re
 from collections.abc import AsyncIterator
@@ -13,7 +13,8 @@ from stockwright.shopify.accounts import AuthMode, ShopSecrets, seal_secrets
 from stockwright.shopify.catalogue import ShopAnswer
 from stockwright.shopify.client import ShopifyClients
 from stockwright.shopify.transport import checked_api_url, open_http
-from stockwright.store import shops
+from stockwright.store import offer_themes, shops
+from stockwright.store.audit import COMMAND_LINE, Actor, audit
 from stockwright.store.shops import NewShop, Shop
 
 _NOT_STORED = ShopId(0)
@@ -75,6 +76,24 @@ async def add_shop(deps: Deps, cipher: Cipher, draft: ShopDraft) -> Shop:
         shop = await shops.get(conn, shop_id)
     assert shop is not None, "it was stored just now"
     return shop
+
+
+PLANS = ("premium", "free")
+
+
+async def set_plan(deps: Deps, shop: Shop, plan: str, *, by: Actor = COMMAND_LINE) -> None:
+    """Put a shop on another plan. On free there is no Notify Me, and people who wait are kept and not sent to.
+
+    Raises:
+        StockwrightError: there is no such plan.
+    """
+    if plan not in PLANS:
+        raise StockwrightError(f"There is no plan {plan!r}. Plans: {', '.join(PLANS)}.")
+    async with deps.database.connection() as conn, conn.transaction():
+        await shops.set_settings(conn, shop.shop_id, plan=plan, on_unknown=shop.on_unknown)
+        await offer_themes.mark(conn, shop.shop_id)
+        detail = {"plan": plan, "was": shop.plan}
+        await audit(conn, by, "shop.change", shop.domain, detail, at=deps.clock())
 
 
 async def _refuse_double(deps: Deps, domain: str) -> None:

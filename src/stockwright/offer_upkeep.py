@@ -221,7 +221,8 @@ async def _heed_limit(conn: Connection, row: OfferRow, now: datetime) -> None:
 
 async def subscribe_orders(deps: Deps, row: OfferRow, *, public_url: str | None) -> str:
     """Have the shop tell of new orders when an offer's limit needs them; why it will not, or ""."""
-    if row.limit_total is None and row.limit_per_customer is None:
+    runs = row.status in (Status.SCHEDULED, Status.ACTIVE, Status.PAUSED)
+    if not runs or (row.limit_total is None and row.limit_per_customer is None):
         return ""
     async with deps.database.connection() as conn:
         shop = await shops.get(conn, row.shop_id)

@@ -24,6 +24,31 @@ def time_zone(name: str) -> ZoneInfo | None:
         return None
 
 
+def local_moment(text: str, zone: ZoneInfo) -> datetime:
+    """The UTC moment of a local time such as 2026-12-01 09:00, or of a time with its own offset.
+
+    Where clocks go back, the first of the two; a local time that they skip does not exist.
+
+    Raises:
+        StockwrightError: it is no such time, or does not exist.
+    """
+    try:
+        given = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise StockwrightError(
+            f"{text!r} is no date and time. Write it like 2026-12-01 09:00; it means the time in {zone.key}."
+        ) from error
+    try:
+        moment = (given if given.tzinfo else given.replace(tzinfo=zone)).astimezone(UTC)
+    except OverflowError as error:
+        raise StockwrightError(f"{text!r} is out of the range of times. Choose another year.") from error
+    if given.tzinfo is None and moment.astimezone(zone).replace(tzinfo=None) != given:
+        raise StockwrightError(
+            f"{text!r} does not exist in {zone.key}: the clocks skip it that day. Choose a time before or after."
+        )
+    return moment
+
+
 def newest_slot(topic: str, now: datetime, zone: ZoneInfo) -> datetime:
     """The latest slot of a schedule that is not after `now`.
 

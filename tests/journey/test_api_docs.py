@@ -76,6 +76,9 @@ async def furnish(api: Api) -> dict[str, str]:
                values (%s, 'run_left', %s, 'k', '*', 'running', now())""",
             (service.shop_id, made["id"]),
         )
+    offer = await client.post(
+        "/offers", json={"shop": DOMAIN_OF_DOCS, "name": "Spring", "items": [poster.gid]}
+    )
     (frozen,) = (await client.get("/pools?frozen=true")).json()["items"]
     (message,) = (await client.get("/messages")).json()["items"]
     runs = (await client.get("/runs?state=succeeded")).json()["items"]
@@ -90,6 +93,10 @@ async def furnish(api: Api) -> dict[str, str]:
         "POOL": frozen["pool"],
         "FROZEN": frozen["pool"],
         "MESSAGE": message["message"],
+        "OFFER": offer.json()["id"],
+        "OFFERTAG": offer.headers["etag"],
+        "PRODUCT": poster.gid.rsplit("/", 1)[-1],
+        "SHOP": DOMAIN_OF_DOCS,
     }
 
 

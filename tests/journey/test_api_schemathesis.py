@@ -103,6 +103,7 @@ async def furnish(api: Api) -> dict[str, list[str]]:
     async with service.database.connection() as conn, conn.transaction():
         for number in range(3):
             await messages.insert(conn, service.shop_id, a_message(number), service.clock.now())
+    offers = await furnish_offers(api, posters[0].gid)
     listed = {
         name: [item[key] for item in (await client.get(address)).json()["items"]]
         for name, address, key in (
@@ -116,8 +117,27 @@ async def furnish(api: Api) -> dict[str, list[str]]:
         "unwanted": idle[10:],
         "domain": [DOMAIN],
         "kind": [ACROSS[0]],
+        "product_number": [poster.gid.rsplit("/", 1)[-1] for poster in posters],
+        "items": [poster.gid for poster in posters],
+        **offers,
         **listed,
     }
+
+
+async def furnish_offers(api: Api, product_id: str) -> dict[str, list[str]]:
+    """Offers in every status but the archived one, and drafts to be deleted."""
+    body = {"shop": DOMAIN, "name": "Spring", "items": [product_id]}
+    made = [(await api.client.post("/offers", json=body)).json()["id"] for _ in range(32)]
+    for offer_id in made[:8]:
+        await api.client.post(f"/offers/{offer_id}/activate")
+    for offer_id in made[:4]:
+        await api.client.post(f"/offers/{offer_id}/pause")
+    for offer_id in made[:2]:
+        await api.client.post(f"/offers/{offer_id}/complete")
+    later = {**body, "starts_at": "2100-01-01T00:00:00Z"}
+    scheduled = (await api.client.post("/offers", json=later)).json()["id"]
+    await api.client.post(f"/offers/{scheduled}/activate")
+    return {"wanted_offers": [*made[:12], scheduled], "unwanted_offers": made[12:]}
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +181,12 @@ def schema(stage: Stage) -> Any:
 
 def make_real(stage: Stage, case: Case) -> None:
     """Let two of three generated ids and names stand for things that are there."""
-    known = {**stage.known, "automation_id": stage.known["unwanted" if case.method == "DELETE" else "wanted"]}
+    which = "unwanted" if case.method == "DELETE" else "wanted"
+    known = {
+        **stage.known,
+        "automation_id": stage.known[which],
+        "offer_id": stage.known[f"{which}_offers"],
+    }
     case.path_parameters = {
         name: _real(known.get(name, []), name, value) for name, value in case.path_parameters.items()
     }
@@ -169,7 +194,12 @@ def make_real(stage: Stage, case: Case) -> None:
         case.headers.pop("If-Match", None)
     if isinstance(case.body, dict):
         file = {"kind": ACROSS[0], "options": {"product_tags": [TAG]}, "topics": []}
-        real = {"shop": DOMAIN, "automation": {"stockwright_automation": 1, **file}, **file}
+        real = {
+            "shop": DOMAIN,
+            "items": stage.known["items"][:2],
+            "automation": {"stockwright_automation": 1, **file},
+            **file,
+        }
         case.body = {
             name: real.get(name, value) if _keeps(name, value) else value for name, value in case.body.items()
         }

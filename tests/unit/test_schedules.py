@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from stockwright.model import SCHEDULER_PREFIX, SCHEDULES, StockwrightError
-from stockwright.schedules import due_slot, newest_slot, next_slot, time_zone
+from stockwright.schedules import due_slot, local_moment, newest_slot, next_slot, time_zone
 
 NEW_YORK = ZoneInfo("America/New_York")  # 2026: forward on 8 March at 2:00, back on 1 November at 2:00
 KOLKATA = ZoneInfo("Asia/Kolkata")  # +5:30
@@ -95,3 +95,35 @@ def test_an_unknown_schedule_is_named() -> None:
 @pytest.mark.parametrize("name", ["", "Mars/Olympus", "../etc/passwd", "America", "UTC\0"])
 def test_a_zone_that_is_not_known_is_none(name: str) -> None:
     assert time_zone(name) is None
+
+
+# --- local times that people type -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "moment"),
+    [
+        ("2026-12-01 09:00", "Europe/Berlin", "2026-12-01T08:00:00+00:00"),
+        ("2026-12-01T09:00", "America/New_York", "2026-12-01T14:00:00+00:00"),
+        ("2026-12-01T09:00+05:00", "America/New_York", "2026-12-01T04:00:00+00:00"),
+        ("2026-10-25 02:30", "Europe/Berlin", "2026-10-25T00:30:00+00:00"),  # twice: the first of the two
+        ("2026-12-01", "UTC", "2026-12-01T00:00:00+00:00"),
+    ],
+)
+def test_a_local_time_is_a_moment_in_the_shops_zone(text: str, zone: str, moment: str) -> None:
+    assert local_moment(text, ZoneInfo(zone)).isoformat() == moment
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("2026-03-29 02:30", "does not exist in Europe/Berlin"),
+        ("tomorrow", "Write it like 2026-12-01 09:00"),
+        ("", "is no date and time"),
+        ("9999-12-31 23:59-12:00", "out of the range"),
+        ("0001-01-01 00:00", "out of the range"),
+    ],
+)
+def test_a_local_time_that_is_none_is_refused_with_what_to_write(text: str, told: str) -> None:
+    with pytest.raises(StockwrightError, match=told):
+        local_moment(text, ZoneInfo("Europe/Berlin"))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stockwright.adding import ShopDraft, add_shop
+from stockwright.adding import ShopDraft, add_shop, set_plan
 from stockwright.checking import Verdict, check_shop, scopes_finding, worst
 from stockwright.cli.output import AsCsv, AsJson, Form, Yes, confirm, print_findings, print_rows, say, tell
 from stockwright.cli.session import Service, shop_named, with_service
@@ -26,7 +26,7 @@ Domain = Annotated[str, typer.Argument(help="The shop's domain, such as example.
 
 
 class Plan(StrEnum):
-    """The plan that is noted for a shop."""
+    """What a shop may use: back-in-stock notifications need premium."""
 
     PREMIUM = "premium"
     FREE = "free"
@@ -67,7 +67,9 @@ def add(
     api_url: Annotated[
         str | None, typer.Option(help="Base address of the Admin API, if it is not https://DOMAIN.")
     ] = None,
-    plan: Annotated[Plan, typer.Option(help="Noted for the shop; nothing depends on it yet.")] = Plan.PREMIUM,
+    plan: Annotated[
+        Plan, typer.Option(help="On free there are no back-in-stock notifications.")
+    ] = Plan.PREMIUM,
 ) -> None:
     """Add a shop.
 
@@ -120,6 +122,24 @@ async def subscribe_or_tell(service: Service, shop: Shop) -> None:
     for row in rows:
         if row.problem:
             tell(f"No webhooks for {row.topic}: {row.problem}")
+
+
+@COMMANDS.command("set", epilog="Example: stockwright shop set example.myshopify.com --plan free")
+def set_shop(
+    domain: Domain,
+    *,
+    plan: Annotated[
+        Plan, typer.Option(help="On free, Notify Me is not shown; people who wait are kept and not sent to.")
+    ],
+) -> None:
+    """Put a shop on another plan."""
+    with_service(partial(_set_plan, domain=domain, plan=plan))
+
+
+async def _set_plan(service: Service, *, domain: str, plan: Plan) -> None:
+    shop = await shop_named(service, domain)
+    await set_plan(service.deps, shop, plan.value)
+    say(f"{shop.domain} is on the {plan.value} plan.")
 
 
 @COMMANDS.command("list")

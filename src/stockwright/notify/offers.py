@@ -14,6 +14,7 @@ MAX_ITEMS = 10_000  # products and variants of one offer
 MAX_LIMIT = 1_000_000_000
 MAX_NAME = 200
 MAX_DESCRIPTION = 5_000
+FIRST_YEAR, LAST_YEAR = 2000, 2200
 
 
 class Status(StrEnum):
@@ -221,7 +222,8 @@ def _faults(terms: Terms) -> tuple[tuple[str, str], ...]:
     return (
         ("name", _name_fault(terms.name)),
         ("description", _too_long(terms.description, MAX_DESCRIPTION)),
-        ("ends_at", _schedule_fault(terms)),
+        ("starts_at", _year_fault(terms.starts_at)),
+        ("ends_at", _year_fault(terms.ends_at) or _schedule_fault(terms)),
         ("auto_disable", _auto_disable_fault(terms)),
         ("limit_total", _limit_fault(terms.limit_total)),
         ("limit_per_customer", _limit_fault(terms.limit_per_customer)),
@@ -242,6 +244,12 @@ def _too_long(text: str, limit: int) -> str:
     if "\0" in text:
         return "The text holds a NUL character. Take it out."
     return f"It has {len(text)} characters; at most {limit} are kept." if len(text) > limit else ""
+
+
+def _year_fault(at: datetime | None) -> str:
+    if at is None or FIRST_YEAR <= at.year <= LAST_YEAR:
+        return ""
+    return f"The year {at.year} is out of range. Use {FIRST_YEAR} to {LAST_YEAR}."
 
 
 def _schedule_fault(terms: Terms) -> str:

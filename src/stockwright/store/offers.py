@@ -129,7 +129,7 @@ async def delete(conn: AsyncConnection, shop_id: ShopId, offer_id: str) -> None:
 
 async def lines(
     conn: AsyncConnection,
-    shop_id: ShopId,
+    shop_id: ShopId | None,
     *,
     offer_id: str | None = None,
     status: str | None = None,
@@ -137,7 +137,7 @@ async def lines(
     before: str | None = None,
     limit: int = 50,
 ) -> list[OfferLine]:
-    """Offers of a shop, newest first; `before` is the last id of the page before."""
+    """Offers of a shop, or of all, newest first; `before` is the last id of the page before."""
     values = {
         "shop_id": shop_id,
         "offer_id": offer_id,

@@ -38,7 +38,7 @@ select o.*,
         where s.shop_id = o.shop_id and s.offer_id = o.offer_id
           and s.state in ('unconfirmed', 'pending', 'queued')) as waiting
 from offers o
-where o.shop_id = %(shop_id)s
+where (%(shop_id)s::bigint is null or o.shop_id = %(shop_id)s)
   and (%(offer_id)s::text is null or o.offer_id = %(offer_id)s)
   and (%(status)s::text is null or o.status = %(status)s)
   and (%(with_archived)s or o.status <> 'archived')
