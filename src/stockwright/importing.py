@@ -4,9 +4,9 @@ A file is stored whole before anything is done with it. Each batch is one transa
 cursor together, under a fence, so that two workers never import the same line.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,7 @@ from stockwright.schedules import time_zone
 from stockwright.shopify.client import ShopifyClient
 from stockwright.shopify.errors import ShopifyError
 from stockwright.shopify.variants import MAX_CARDS, VariantCard
+from stockwright.signing_up import NO_PUBLIC_URL, Told, ask_to_confirm
 from stockwright.store import imports, shops
 from stockwright.store.audit import Actor, audit
 from stockwright.store.database import Connection
@@ -77,7 +78,9 @@ async def begin(
 
     Raises:
         FileRefused: it cannot be read at all; nothing was stored.
+        Conflicting: nobody can be asked to confirm.
     """
+    _refuse_unasked(deps, consent)
     file = open_file(data)
     now = deps.clock()
     async with deps.database.connection() as conn, conn.transaction():
@@ -99,6 +102,11 @@ async def begin(
     return row
 
 
+def _refuse_unasked(deps: Deps, consent: str) -> None:
+    if consent == "asked" and deps.mailing.public_url is None:
+        raise Conflicting(f"Nobody can be asked to confirm. {NO_PUBLIC_URL}")
+
+
 def _plain_name(name: str) -> str:
     plain = "".join(letter for letter in name.replace("\\", "/").rsplit("/", 1)[-1] if letter.isprintable())
     return plain[:_LONGEST_NAME] or "people.csv"
@@ -108,8 +116,9 @@ async def start(deps: Deps, row: ImportRow, *, consent: str, by: Actor) -> None:
     """Import a file that was checked.
 
     Raises:
-        Conflicting: it was imported, cancelled or forgotten meanwhile.
+        Conflicting: it was imported, cancelled or forgotten meanwhile, or nobody can be asked.
     """
+    _refuse_unasked(deps, consent)
     now = deps.clock()
     async with deps.database.connection() as conn, conn.transaction():
         if not await imports.start(conn, row.shop_id, row.import_id, consent=consent, at=now):
@@ -292,7 +301,7 @@ async def _added(work: _Work, conn: Connection, new: Sequence[NewPerson]) -> dic
     if work.lent.state == "checking":
         return {one.subscriber_id: one.product_id for one in new}
     asked = work.lent.consent == "asked"
-    return await imports.add_people(
+    added = await imports.add_people(
         conn,
         work.shop.shop_id,
         new,
@@ -302,6 +311,24 @@ async def _added(work: _Work, conn: Connection, new: Sequence[NewPerson]) -> dic
         actor=work.made_by,
         at=work.deps.clock(),
     )
+    if asked:
+        await _ask_all(work, conn, [one for one in new if one.subscriber_id in added])
+    return added
+
+
+async def _ask_all(work: _Work, conn: Connection, new: Sequence[NewPerson]) -> None:
+    """A mail to each, with a link to confirm, in the transaction that adds them."""
+    for one in new:
+        variant = {
+            "title": one.variant_title,
+            "options": "",
+            "price": "",
+            "compare_at_price": "",
+            "buy_url": "",
+        }
+        product = {"title": one.product_title, "url": "", "image_url": "", "variants": [variant]}
+        told = Told(email=one.email, first_name=one.first_name, locale=one.locale, product=product)
+        await ask_to_confirm(work.deps, conn, work.shop, one.subscriber_id, told, at=work.deps.clock())
 
 
 async def _put_off(work: _Work, error: StockwrightError, *, failed: bool) -> None:
@@ -318,15 +345,3 @@ async def _put_off(work: _Work, error: StockwrightError, *, failed: bool) -> Non
             due_at=now + _AGAIN,
             at=now,
         )
-
-
-def progress_of(row: ImportRow) -> Iterator[tuple[str, int]]:
-    """The counts of an import as people read them."""
-    yield "would be added" if row.state in ("checking", "checked") else "added", row.added
-    yield "wait already, or stand twice in the file", row.doubles
-    yield "refused", row.refused
-
-
-def too_late(row: ImportRow, now: datetime) -> bool:
-    """Whether no worker took the import up for a while: perhaps none runs."""
-    return row.goes_on and row.next_row == 0 and now - row.due_at > timedelta(seconds=20)

@@ -1,4 +1,4 @@
-"""What a merchant does with people who wait: cancel, send again, erase by address, hand out all that is kept.
+"""What a merchant does with people who wait: cancel, erase by address, hand out all that is kept.
 
 Every change of many rows goes in batches, each whole in itself; a crash between two leaves less to do, nothing
 half done. Erasing suppresses the address first, so that nothing is mailed meanwhile.
@@ -7,29 +7,18 @@ half done. Erasing suppresses the address first, so that nothing is mailed meanw
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stockwright import notify_settings
 from stockwright.automations.notify_options import NotifyOptions, notify_options
 from stockwright.deps import Deps
-from stockwright.model import (
-    PRODUCT_CHECK,
-    Conflicting,
-    EventId,
-    JsonObject,
-    NewEvent,
-    ShopId,
-    Source,
-    gid_number,
-)
+from stockwright.model import JsonObject, ShopId, gid_number
 from stockwright.notify.addresses import normalise
-from stockwright.notify.states import WAITING, State
-from stockwright.store import automations, compliance, erasure, inbox, messages, people, wake
+from stockwright.store import automations, compliance, erasure, messages, people
 from stockwright.store.audit import Actor, audit
 from stockwright.store.automations import AutomationRow
 from stockwright.store.database import Connection
-from stockwright.store.ids import new_id
 from stockwright.store.people import PersonRow, Wanted
 from stockwright.store.shops import Shop
 
-KIND = "notify-back-in-stock"
 UNINSTALLED = "The app was uninstalled from the shop."
 BULK_LIMIT = 10_000  # people of one bulk action
 _BATCH = 500
@@ -54,35 +43,18 @@ class Erased:
     events: int = 0
 
 
-# --- the automation that holds the settings ---------------------------------------------------------------------
-
-
 async def settings_of(conn: Connection, shop_id: ShopId) -> tuple[AutomationRow | None, NotifyOptions]:
-    """The shop's notification automation, an enabled one first, and its options; the defaults without one."""
-    rows = [row for row in await automations.list_all(conn, shop_id) if row.kind == KIND]
+    """The shop's notification automation, the one in force first, and its options; the defaults without one."""
+    rows = [row for row in await automations.list_all(conn, shop_id) if row.kind == notify_settings.KIND]
     row = next((row for row in rows if row.enabled), rows[0] if rows else None)
     return row, notify_options(row.options) if row else NotifyOptions()
 
 
 async def look_again(deps: Deps, conn: Connection, shop_id: ShopId, product_ids: Sequence[str]) -> None:
-    """Have the automation look at these products: somebody waits for one who did not before."""
-    row, _options = await settings_of(conn, shop_id)
-    if row is None or not row.enabled:
-        return
-    now = deps.clock()
-    events = [
-        NewEvent(
-            shop_id=shop_id,
-            event_id=EventId(new_id("evt", now)),
-            topic=PRODUCT_CHECK,
-            payload={"because": "people wait for it"},
-            source=Source.PERSON,
-            subject=product_id,
-            automation_id=row.automation_id,
-        )
-        for product_id in product_ids
-    ]
-    await inbox.receive(conn, events)
+    """Have the automation look at these products: somebody waits for one who did not before. Call it late."""
+    found = await notify_settings.enabled(conn, shop_id)
+    if found is not None and product_ids:
+        await notify_settings.look_at(conn, shop_id, found, product_ids, at=deps.clock())
 
 
 # --- cancelling -------------------------------------------------------------------------------------------------
@@ -121,71 +93,6 @@ async def stop_mail(deps: Deps, shop_id: ShopId) -> None:
     async with deps.database.connection() as conn, conn.transaction():
         await messages.cancel_waiting(conn, shop_id, UNINSTALLED)
         await compliance.back_in_line(conn, shop_id, reason=UNINSTALLED, at=now)
-
-
-# --- sending again ----------------------------------------------------------------------------------------------
-
-
-async def send_again(deps: Deps, shop_id: ShopId, subscriber_ids: Sequence[str], *, by: Actor) -> Done:
-    """Try again what failed, or put ended requests in line again; each with its reason where neither is possible."""
-    done = 0
-    left: list[tuple[str, str]] = []
-    for subscriber_id in subscriber_ids:
-        try:
-            await send_one_again(deps, shop_id, subscriber_id, by=by)
-        except Conflicting as error:
-            left.append((subscriber_id, str(error)))
-        else:
-            done += 1
-    return Done(done=done, left=tuple(left[:100]), left_count=len(left))
-
-
-async def send_one_again(deps: Deps, shop_id: ShopId, subscriber_id: str, *, by: Actor) -> str:
-    """Send a failed or doubtful message once more, or put an ended request in line again; what was done, in words.
-
-    Raises:
-        Conflicting: the person waits already, must not be mailed, or is erased.
-    """
-    now = deps.clock()
-    async with deps.database.connection() as conn, conn.transaction():
-        row = await people.get(conn, subscriber_id)
-        if row is None or row.shop_id != shop_id:
-            raise Conflicting("There is no such subscriber any more.")
-        await _refuse_unwanted(conn, row)
-        told = await _again(deps, conn, row, by=by)
-        detail = {"subscriber_id": subscriber_id}
-        await audit(conn, by, "subscriber.resend", _titled(row), detail, at=now)
-    return told
-
-
-async def _refuse_unwanted(conn: Connection, row: PersonRow) -> None:
-    if not row.email:
-        raise Conflicting("This person was erased: there is no address any more.")
-    if row.state in WAITING:
-        raise Conflicting("This person waits already and is told at the next restock.")
-    if row.state == State.UNSUBSCRIBED:
-        raise Conflicting("This person unsubscribed. Only they can sign up again, on the product page.")
-    found = await people.suppression(conn, row.shop_id, row.subscriber_id)
-    if found is not None:
-        raise Conflicting(f"This address is on the suppression list ({found.reason}), so it is not mailed.")
-
-
-async def _again(deps: Deps, conn: Connection, row: PersonRow, *, by: Actor) -> str:
-    now = deps.clock()
-    if row.state in (State.FAILED, State.UNKNOWN) and row.message_id:
-        who = await people.again_by_message(conn, row.shop_id, row.message_id, actor=by.name, at=now)
-        if row.subscriber_id in who:
-            await wake.wake(conn, [(messages.queue_key(row.shop_id), None)])
-            return "The same message is queued once more."
-    made = await people.ask_again(conn, row.shop_id, row.subscriber_id, actor=by.name, at=now)
-    if made is None:
-        raise Conflicting("This address waits for this variant already.")
-    await look_again(deps, conn, row.shop_id, [row.product_id])
-    return "Put in line again: told as soon as the variant is in stock."
-
-
-def _titled(row: PersonRow) -> str:
-    return " - ".join(text for text in (row.product_title, row.variant_title) if text) or row.variant_id
 
 
 # --- many at once -------------------------------------------------------------------------------------------------

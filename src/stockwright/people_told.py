@@ -33,7 +33,7 @@ _STEPS = {
     "signed_up": "Signed up",
     "imported": "Imported",
     "confirmed": "Confirmed the address",
-    "confirm_sent": "Asked to confirm the address",
+    "asked_to_confirm": "Asked to confirm the address",
     "queued": "A mail was queued",
     "held": "Not told yet",
     "sent": "The mail server took the mail",
@@ -52,9 +52,15 @@ _BAD = frozenset({"failed", "bounced"})
 _WARN = frozenset({"unknown", "held", "dropped", "suppressed"})
 _GOOD = frozenset({"sent", "confirmed"})
 _OUTCOMES = {
-    "started": "was begun, its end is not known",
+    "started": "was begun; its end is not known",
     "sent": "was taken by the mail server",
     "unknown": "ended without an answer",
+    "recipient": "was refused: the server does not take mail for this address",
+    "policy": "was refused by the server's rules",
+    "size": "was refused: the message is too large",
+    "temporary": "was put off by the server",
+    "transport": "did not reach the server",
+    "configuration": "failed: the mail settings do not work",
 }
 
 
@@ -143,7 +149,7 @@ def _sentence(text: str) -> str:
 
 
 def _quoted(reply: str) -> str:
-    return f"Its answer: {reply}" if reply else ""
+    return f"The mail server said: {reply}" if reply else ""
 
 
 def note_of(row: PersonRow) -> str:

@@ -7,13 +7,14 @@ from functools import partial
 
 import structlog
 
-from stockwright import bouncing
+from stockwright import bouncing, compliance, importing
 from stockwright.app import handle_key, open_deps
 from stockwright.deps import Deps
 from stockwright.jobs import Chore, Retention, WorkerDeps, WorkerLimits, keep_working
-from stockwright.offer_upkeep import OfferUpkeep
 from stockwright.notifying import wake_waves
+from stockwright.offer_upkeep import OfferUpkeep
 from stockwright.opening import utc_now
+from stockwright.people_upkeep import PeopleUpkeep
 from stockwright.roles import role_arguments, run_role
 from stockwright.sending import delete_old, wake_queues
 from stockwright.settings import Settings
@@ -24,7 +25,9 @@ LOG = structlog.get_logger("stockwright.working")
 
 _HOUR_S = 3600.0
 _OFTEN_S = 2.0
-_UNINSTALLS_EVERY_S = 30.0
+_UNINSTALLS_EVERY_S = 5.0
+_PRIVACY_EVERY_S = 5.0
+_IMPORTS_EVERY_S = 2.0
 _STATISTICS_EVERY_S = 60.0
 
 
@@ -61,12 +64,19 @@ def _limits(settings: Settings) -> WorkerLimits:
 def _chores(deps: Deps, settings: Settings) -> list[Chore]:
     upkeep = Upkeep(deps=deps, public_url=settings.public_url)
     site = SiteUpkeep(deps=deps)
+    people = PeopleUpkeep(deps=deps)
     offers = OfferUpkeep(deps=deps)
     often_s = settings.reconcile_every_s
     return [
         Chore(name="webhook subscriptions", every_s=_HOUR_S, run=upkeep.repair_subscriptions),
         Chore(name="shops", every_s=_HOUR_S, run=upkeep.refresh_shops),
         Chore(name="uninstalled shops", every_s=_UNINSTALLS_EVERY_S, run=upkeep.close_uninstalled),
+        Chore(
+            name="privacy webhooks", every_s=_PRIVACY_EVERY_S, run=partial(compliance.answer_webhooks, deps)
+        ),
+        Chore(name="imports of people", every_s=_IMPORTS_EVERY_S, run=partial(importing.go_on, deps)),
+        Chore(name="people kept", every_s=_HOUR_S, run=people.keep),
+        Chore(name="prices", every_s=_HOUR_S, run=people.read_prices),
         Chore(name="paused shops", every_s=often_s, run=upkeep.look_at_paused),
         Chore(name="mail queues", every_s=settings.sweep_every_s, run=partial(wake_queues, deps)),
         Chore(name="waves", every_s=settings.sweep_every_s, run=partial(wake_waves, deps)),

@@ -12,6 +12,7 @@ from stockwright.store.audit import Actor, audit
 from stockwright.store.shops import NewShop
 from tests.browser.automated import fill_automations
 from tests.browser.mails import fill_mail
+from tests.browser.people import fill_people
 from tests.browser.site import RunningSite
 from tests.browser.stocks import add_automation, fill_stock
 
@@ -35,6 +36,7 @@ def fill(site: RunningSite) -> dict[str, str]:
         ),  # first: its worker would let go of stocks that the shop does not have
         **fill_stock(site, shop_id),
         **fill_mail(site, shop_id),
+        **fill_people(site, shop_id),
     }
 
 

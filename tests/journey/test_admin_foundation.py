@@ -239,6 +239,7 @@ def shop_now(**changes: object) -> stats.ShopNow:
         "timezone": "UTC", "created_at": NOW - timedelta(days=9), "last_webhook_at": NOW, "backlog": 0, "lag_s": 0.0, "failed_runs": 0,
         "pools": 1, "frozen": 0, "in_doubt": 0, "assumed": 0, "budget_points": 1.0, "budget_capacity": 1.0,
         "budget_blocked": False, "automations": 1, "automations_enabled": 1, "webhook_problems": 0,
+        "people": 0, "privacy_requests": 0, "privacy_due_at": None,
     }  # fmt: skip
     return stats.ShopNow(**{**values, **changes})  # type: ignore[arg-type]
 

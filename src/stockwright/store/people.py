@@ -194,6 +194,12 @@ async def locales_used(conn: AsyncConnection, shop_id: ShopId) -> list[str]:
     return [str(row[0]) for row in await cursor.fetchall()]
 
 
+async def offers_of(conn: AsyncConnection, shop_id: ShopId) -> list[tuple[str, str]]:
+    """(id, name) of the newest offers of a shop, to choose from."""
+    cursor = await conn.execute(SQL.offers_of, {"shop_id": shop_id})
+    return [(str(offer_id), str(name)) for offer_id, name in await cursor.fetchall()]
+
+
 # --- one person ---------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from stockwright.store.queries import queries
 SQL = queries("stats")
 
 POOLS_COUNTED = 10_000  # beyond this, "more than"
+PEOPLE_COUNTED = 100_000  # likewise
 _KEPT = timedelta(days=400)
 _FIRST = timedelta(days=31)
 _AGAIN = timedelta(hours=1)  # runs that were going on may have failed since
@@ -44,6 +45,10 @@ class ShopNow:
     automations: int
     automations_enabled: int
     webhook_problems: int  # topics for which no webhooks come
+    mail_stop_reason: str = ""  # set: no mail goes out until somebody looks
+    people: int  # who wait for a restock; PEOPLE_COUNTED + 1 stands for more
+    privacy_requests: int  # that wait for a person
+    privacy_due_at: datetime | None  # the first of them
 
 
 @dataclass(frozen=True, kw_only=True)

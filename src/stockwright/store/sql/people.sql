@@ -92,6 +92,9 @@ select distinct locale from (
     select locale from subscribers where shop_id = %(shop_id)s order by subscriber_id desc limit 5000
 ) newest order by locale limit 100;
 
+-- offers_of: the newest offers of a shop, to choose from
+select offer_id, name from offers where shop_id = %(shop_id)s order by offer_id desc limit 200;
+
 -- lock_messages: the messages of these subscribers, locked before their subscribers are, in one order
 select m.message_id, m.state from messages m
 where m.shop_id = %(shop_id)s and m.message_id in (

@@ -39,7 +39,10 @@ select s.shop_id, s.domain, s.name, s.status, s.status_reason, s.timezone, s.cre
        pooled.count as pools, frozen.count as frozen, doubting.count as in_doubt, assumed.count as assumed,
        coalesce(budget.points, 0) as budget_points, coalesce(budget.capacity, 0) as budget_capacity,
        coalesce(budget.blocked, false) as budget_blocked,
-       installed.enabled as automations_enabled, installed.count as automations, subscribed.problems as webhook_problems
+       installed.enabled as automations_enabled, installed.count as automations, subscribed.problems as webhook_problems,
+       coalesce((select q.stop_reason from mail_queues q where q.shop_id = s.shop_id and q.stopped_at is not null), '')
+           as mail_stop_reason,
+       people.count as people, asked.count as privacy_requests, asked.due_at as privacy_due_at
 from shops s
 cross join lateral (
     select max(received_at) as last_at from events e
@@ -77,6 +80,16 @@ cross join lateral (
     select count(*) filter (where ws.problem <> '') as problems
     from webhook_subscriptions ws where ws.shop_id = s.shop_id
 ) subscribed
+cross join lateral (
+    select count(*) as count from (
+        select from subscribers p
+        where p.shop_id = s.shop_id and p.state in ('unconfirmed', 'pending', 'queued') limit 100001
+    ) some_people
+) people
+cross join lateral (
+    select count(*) as count, min(c.due_at) as due_at from compliance_requests c
+    where c.shop_id = s.shop_id and c.done_at is null and c.note <> ''
+) asked
 left join lateral (
     select least(b.capacity, b.available + b.restore_rate * greatest(0, extract(epoch from now() - b.as_of)::float8))
                as points, b.capacity, b.blocked_until > now() as blocked

@@ -43,7 +43,14 @@ def troubles(shop: ShopNow, now: datetime) -> list[Trouble]:
     """What is not as it should be with a shop, worst first. Who paused a shop knows that nothing happens there."""
     if shop.status == "stopped":
         return [_at_rest(shop)]
-    found = [*_shut_out(shop), *_stocks(shop), *_work(shop), *_webhooks(shop, now)]
+    found = [
+        *_shut_out(shop),
+        *_stocks(shop),
+        *_mail(shop),
+        *_work(shop),
+        *_webhooks(shop, now),
+        *_privacy(shop, now),
+    ]
     return sorted(found, key=lambda one: ("bad", "warn", "info").index(one.level))
 
 
@@ -79,6 +86,13 @@ def _stocks(shop: ShopNow) -> list[Trouble]:
         href = f"/stock?shop={shop.shop_id}&state=assumed"
         found.append(Trouble(level="info", text=text, href=href, todo="Look at them"))
     return found
+
+
+def _mail(shop: ShopNow) -> list[Trouble]:
+    if not shop.mail_stop_reason:
+        return []
+    text, href = f"Mail is stopped: {shop.mail_stop_reason}", f"/mail/settings/{shop.shop_id}"
+    return [Trouble(level="bad", text=text, href=href, todo="Open the mail settings")]
 
 
 def _work(shop: ShopNow) -> list[Trouble]:
@@ -117,6 +131,21 @@ def _never_heard(shop: ShopNow, now: datetime, href: str) -> Trouble:
         return Trouble(level="info", text=text, href=href, todo="Open the shop")
     text = "No webhook has ever come. Changes are found at reconciliation only."
     return Trouble(level="warn", text=text, href=href, todo="Check the shop")
+
+
+def _privacy(shop: ShopNow, now: datetime) -> list[Trouble]:
+    if not shop.privacy_requests or shop.privacy_due_at is None:
+        return []
+    days = max(0, (shop.privacy_due_at - now).days)
+    count = _plural(
+        shop.privacy_requests, "request about people's data waits", "requests about people's data wait"
+    )
+    text = f"{count} for you; {_plural(days, 'day', 'days')} left."
+    return [
+        Trouble(
+            level="warn" if days > 5 else "bad", text=text, href="/settings/privacy", todo="See what to do"
+        )
+    ]
 
 
 def _plural(count: int, one: str, many: str) -> str:
@@ -242,6 +271,7 @@ async def show(request: Request) -> Response:
         zone=zone.key,
         chosen=chosen,
         pools_counted=stats.POOLS_COUNTED,
+        people_counted=stats.PEOPLE_COUNTED,
         public_url=site_of(request).own.settings.public_url,
     )
 

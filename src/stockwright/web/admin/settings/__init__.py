@@ -12,7 +12,16 @@ from starlette.routing import BaseRoute
 
 from stockwright.web.admin.pages import go
 from stockwright.web.admin.routing import get
-from stockwright.web.admin.settings import account, audit_log, retention, shop_adding, shops, tokens, users
+from stockwright.web.admin.settings import (
+    account,
+    audit_log,
+    privacy,
+    retention,
+    shop_adding,
+    shops,
+    tokens,
+    users,
+)
 from stockwright.web.admin.site import Section, Tab
 
 HREF = "/settings"
@@ -29,7 +38,7 @@ class TabModule(Protocol):
     def SAMPLES(self) -> Sequence[str]: ...
 
 
-TABS: tuple[TabModule, ...] = (shops, users, tokens, retention, audit_log)
+TABS: tuple[TabModule, ...] = (shops, users, tokens, retention, privacy, audit_log)
 
 
 async def first(_request: Request) -> Response:
