@@ -17,7 +17,7 @@ from stockwright.mailing import queue_mail
 from stockwright.model import ShopId
 from stockwright.notify.texts import DEFAULT_LOCALE, Words, words
 from stockwright.notify.tokens import Purpose, Token
-from stockwright.signing_up import Told, ask_again
+from stockwright.signup_mail import Told, ask_again
 from stockwright.store import erasure, mail_settings, shops, signups, storefront_texts, suppressions
 from stockwright.store.audit import Actor
 from stockwright.store.database import Connection

@@ -21,7 +21,7 @@ from stockwright.schedules import time_zone
 from stockwright.shopify.client import ShopifyClient
 from stockwright.shopify.errors import ShopifyError
 from stockwright.shopify.variants import MAX_CARDS, VariantCard
-from stockwright.signing_up import NO_PUBLIC_URL, Told, ask_to_confirm
+from stockwright.signup_mail import NO_PUBLIC_URL, Told, ask_to_confirm
 from stockwright.store import imports, shops
 from stockwright.store.audit import Actor, audit
 from stockwright.store.database import Connection

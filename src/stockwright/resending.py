@@ -7,7 +7,7 @@ from stockwright.deps import Deps
 from stockwright.model import Conflicting, ShopId
 from stockwright.notify.states import WAITING, State
 from stockwright.people import Done, look_again
-from stockwright.signing_up import Told, ask_again
+from stockwright.signup_mail import Told, ask_again
 from stockwright.store import messages, people, shops, signups, wake
 from stockwright.store.audit import Actor, audit
 from stockwright.store.database import Connection

@@ -5,9 +5,8 @@ its mail included, is one transaction. Knows nothing of HTTP.
 """
 
 import hashlib
-import secrets
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -17,27 +16,18 @@ from stockwright import notify_settings
 from stockwright.automations.notify_options import NotifyOptions
 from stockwright.deps import Deps
 from stockwright.fresh_products import FreshProducts, Look
-from stockwright.mailing import queue_mail
 from stockwright.model import ItemGid, JsonObject, ProductGid, VariantGid
 from stockwright.notify.addresses import AddressRefused, Refusal, checked_name, normalise
 from stockwright.notify.catalogue import ShownProduct, ShownVariant
 from stockwright.notify.gating import Gate, Why
-from stockwright.notify.limits import (
-    CONFIRM_AGAIN_AFTER,
-    CONFIRM_MAILS,
-    Buckets,
-    Limits,
-    Who,
-    buckets,
-    confirm_bucket,
-    window_of,
-)
-from stockwright.notify.links import confirm_url, contact_url, unsubscribe_headers, variant_url
+from stockwright.notify.limits import Buckets, Limits, Who, buckets, window_of
+from stockwright.notify.links import variant_url
 from stockwright.notify.mail_data import product_data
 from stockwright.notify.texts import Words, words
 from stockwright.notify_settings import Enabled
 from stockwright.offering import gate
-from stockwright.store import mail_settings, signups, storefront_texts, suppressions
+from stockwright.signup_mail import NO_PUBLIC_URL, Told, ask_again, ask_to_confirm, confirm_request
+from stockwright.store import signups, storefront_texts, suppressions
 from stockwright.store.database import Collided, Connection, Unreachable
 from stockwright.store.ids import new_id
 from stockwright.store.shops import Shop
@@ -45,14 +35,11 @@ from stockwright.store.signups import NewRequest, RequestRow
 
 LOG = structlog.get_logger(__name__)
 
-CONFIRM_FOR = timedelta(days=7)  # a confirm link is good for this long
 MOST_UNITS = 1000
 _TRIES = 3  # of a transaction that met another
 _WORDING_LIMIT = 1000
 _PAGE_LIMIT = 500
 _ASKED_TO_STOP = frozenset({"unsubscribed", "erased"})  # by the person: a confirmed sign-up lifts it
-_SECRET_BYTES = 20
-NO_PUBLIC_URL = "Sign-ups need links in mail. Set STOCKWRIGHT_PUBLIC_URL to the address of this service."
 
 
 class Said(StrEnum):
@@ -364,7 +351,9 @@ async def _follow(deps: Deps, conn: Connection, case: _Case, new: NewRequest) ->
         case "pending":
             await notify_settings.look_at(conn, shop_id, case.found, [new.product_id], at=case.at)
             if case.options.confirmation_mail:
-                await _mail_confirmation(deps, conn, case, new.subscriber_id)
+                await confirm_request(
+                    deps, conn, case.shop, new.subscriber_id, case.address_hash, _told(case), at=case.at
+                )
         case "unconfirmed":
             await ask_to_confirm(deps, conn, case.shop, new.subscriber_id, _told(case), at=case.at)
 
@@ -421,19 +410,6 @@ async def _use(conn: Connection, case: _Case, counters: Buckets) -> None:
             raise _OverLimit
 
 
-# --- mail -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Told:
-    """Of whom and of what a mail speaks."""
-
-    email: str
-    first_name: str
-    locale: str
-    product: JsonObject  # one of the template's products
-
-
 def _told(case: _Case) -> Told:
     url = product_page(case.shop, case.item.product)
     return Told(
@@ -442,91 +418,3 @@ def _told(case: _Case) -> Told:
         locale=case.wish.locale,
         product=product_data(case.item.product, [case.item.variant.id], url=url),
     )
-
-
-async def ask_to_confirm(
-    deps: Deps,
-    conn: Connection,
-    shop: Shop,
-    subscriber_id: str,
-    told: Told,
-    *,
-    at: datetime,
-) -> bool:
-    """Make a new confirm key and queue the mail with its link; False: the last was made less than 60 s ago.
-
-    The time is stamped before the mail is made, so that two at once make one.
-    """
-    base = deps.mailing.public_url
-    if base is None:
-        LOG.error("an address cannot be confirmed", shop=shop.domain, reason=NO_PUBLIC_URL)
-        return False
-    fresh = secrets.token_bytes(_SECRET_BYTES)
-    digest = deps.keyring.confirm_hash(fresh)
-    if not await signups.set_confirm_key(
-        conn,
-        shop.shop_id,
-        subscriber_id,
-        confirm_hash=digest,
-        expires_at=at + CONFIRM_FOR,
-        rested_since=at - CONFIRM_AGAIN_AFTER,
-        at=at,
-    ):
-        return False
-    link = confirm_url(base, deps.keyring.confirm_token(shop.shop_id, subscriber_id, fresh))
-    await signups.add_step(conn, shop.shop_id, subscriber_id, "asked_to_confirm", at=at)
-    await queue_mail(
-        conn,
-        shop,
-        kind="double_opt_in",
-        key=f"confirm:{subscriber_id}:{digest.hex()[:16]}",
-        to=told.email,
-        data=await _data(conn, shop, told, {"confirm": link}),
-        at=at,
-        locale=told.locale,
-    )
-    return True
-
-
-async def ask_again(
-    deps: Deps, conn: Connection, shop: Shop, row: RequestRow, told: Told, *, at: datetime
-) -> bool:
-    """Send a new link to an unconfirmed request that this transaction has locked; False: not so soon again."""
-    if row.confirm_sent_at is not None and row.confirm_sent_at > at - CONFIRM_AGAIN_AFTER:
-        return False
-    counter = confirm_bucket(deps.keyring, shop.shop_id, row.address_hash)
-    if not await signups.use(conn, shop.shop_id, counter, window_at=window_of(at), most=CONFIRM_MAILS):
-        return False
-    return await ask_to_confirm(deps, conn, shop, row.subscriber_id, told, at=at)
-
-
-async def _mail_confirmation(deps: Deps, conn: Connection, case: _Case, subscriber_id: str) -> None:
-    """Say by mail that the request is taken; every mail can be unsubscribed from, so it needs our address."""
-    base, shop = deps.mailing.public_url, case.shop
-    if base is None:
-        LOG.error("a sign-up is not confirmed by mail", shop=shop.domain, reason=NO_PUBLIC_URL)
-        return
-    token = deps.keyring.unsubscribe_token(shop.shop_id, subscriber_id, case.address_hash)
-    link = contact_url(base, token)
-    told = _told(case)
-    await queue_mail(
-        conn,
-        shop,
-        kind="signup_confirmation",
-        key=f"signup:{subscriber_id}",
-        to=told.email,
-        data=await _data(conn, shop, told, {"unsubscribe": link, "unsubscribe_all": link}),
-        at=case.at,
-        locale=told.locale,
-        headers=unsubscribe_headers(link),
-    )
-
-
-async def _data(conn: Connection, shop: Shop, told: Told, links: JsonObject) -> JsonObject:
-    row = await mail_settings.get(conn, shop.shop_id)
-    return {
-        "products": [told.product],
-        "customer": {"first_name": told.first_name},
-        "links": links,
-        "postal_address": row.postal_address,
-    }

@@ -31,6 +31,7 @@ from tests.store.rows import rows
 ADA, EVE = "ada@example.com", "eve@example.com"
 SHOPPER = "203.0.113.9"
 OFFER = "off_1"
+SHOP_LIMIT_S = 10.0  # for a shop that is in this process
 PAGE = {"Accept": "text/html,application/xhtml+xml"}
 PROGRAM = {"Accept": "application/json"}
 
@@ -159,7 +160,9 @@ async def press(store: Storefront, path: str, **form: str) -> httpx2.Response:
 
 
 @asynccontextmanager
-async def opened(dsn: str, **options: object) -> AsyncIterator[Storefront]:
+async def opened(
+    dsn: str, *, shop_limit_s: float = SHOP_LIMIT_S, **options: object
+) -> AsyncIterator[Storefront]:
     """A service whose shop has a sold-out product in an active offer; `options` of the automation."""
     async with running(dsn) as service:
         shelf = service.shop.add_location("Shelf")
@@ -174,7 +177,7 @@ async def opened(dsn: str, **options: object) -> AsyncIterator[Storefront]:
         deps = replace(service.deps, mailing=Mailing(public_url=PUBLIC_URL))
         own = StorefrontDeps(
             deps=deps,
-            products=FreshProducts(deps, keep_s=0),
+            products=FreshProducts(deps, keep_s=0, limit_s=shop_limit_s),
             find_sender=finder(service),
             trusted=Settings().proxy_networks,
             floor_s=0,
@@ -229,11 +232,11 @@ def finder(service: Service) -> Callable[[str], Awaitable[Sender | None]]:
 Story = Callable[[Storefront], Awaitable[None]]
 
 
-def play(dsn: str, story: Story, **options: object) -> None:
+def play(dsn: str, story: Story, *, shop_limit_s: float = SHOP_LIMIT_S, **options: object) -> None:
     """Play a story at a storefront of its own."""
 
     async def whole() -> None:
-        async with opened(dsn, **options) as store:
+        async with opened(dsn, shop_limit_s=shop_limit_s, **options) as store:
             await story(store)
 
     asyncio.run(whole())

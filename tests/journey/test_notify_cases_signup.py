@@ -1,12 +1,15 @@
 """Signing up, case by case: who may ask for what, who is told the same, and what is stored once."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from shopify_emulator import VariantSpec
+from stockwright.jobs.chores import Retention, delete_old
 from stockwright.model import gid_number
 from tests.journey.storefront import ADA, EVE, PAGE, Storefront, offer, play, press
+from tests.store.rows import until
 
 THANKS = "Thank you. We will email you when this item is back in stock."
 CHECK_MAIL = "Almost done. Please open the link in the email that we have just sent you."
@@ -103,6 +106,28 @@ def test_case_02_a_shop_that_was_never_read_and_is_silent_loses_nobody(emptied: 
         assert (await store.post(EVE, variant="77", product="78")).json()["reason"] == "not_offered"
 
     play(emptied, story)
+
+
+def test_case_02_a_slow_shop_keeps_nobody_waiting_and_its_answer_serves_the_next(emptied: str) -> None:
+    async def story(store: Storefront) -> None:
+        answering = asyncio.Event()
+
+        async def held_up(point: str) -> None:
+            if point == "reading":
+                await answering.wait()
+
+        store.service.seam = held_up
+        await taken(store)
+        answering.set()
+        store.stock("Large", 5)
+        await until(lambda: _seen_in_stock(store))
+        assert (await store.post(EVE, title="Large")).json()["reason"] == "in_stock"
+        assert await store.people() == [(ADA, "pending")]
+
+    async def _seen_in_stock(store: Storefront) -> bool:
+        return not await store.button("Large")
+
+    play(emptied, story, shop_limit_s=0.2)
 
 
 def test_case_03_sign_ups_can_be_off_for_all_for_a_product_and_for_guests(emptied: str) -> None:
@@ -339,6 +364,18 @@ def test_case_09_parallel_posts_do_not_pass_a_limit(emptied: str) -> None:
         assert len(await store.people()) == len(await store.mails()) == 3
 
     play(emptied, story, limit_per_client=3)
+
+
+def test_case_09_counters_are_kept_for_a_day(emptied: str) -> None:
+    async def story(store: Storefront) -> None:
+        await taken(store)
+        now = store.service.clock.now()
+        await delete_old(store.service.database, now + timedelta(hours=23), Retention())
+        assert len(await store.counts()) == 3
+        await delete_old(store.service.database, now + timedelta(hours=26), Retention())
+        assert await store.counts() == []
+
+    play(emptied, story)
 
 
 def test_case_09_limits_that_are_off_write_nothing(emptied: str) -> None:

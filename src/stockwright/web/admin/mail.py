@@ -1,15 +1,15 @@
-"""Mail: messages, templates, settings. One module per tab, like Settings."""
+"""Mail: messages, templates, storefront texts, settings. One module per tab, like Settings."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stockwright.web.admin import mail_accounts, mail_messages, mail_templates
+from stockwright.web.admin import mail_accounts, mail_messages, mail_templates, storefront_texts
 from stockwright.web.admin.pages import go
 from stockwright.web.admin.routing import get
 from stockwright.web.admin.site import Section
 
 HREF = "/mail"
-_TABS = (mail_messages, mail_templates, mail_accounts)
+_TABS = (mail_messages, mail_templates, storefront_texts, mail_accounts)
 
 
 async def first(_request: Request) -> Response:
