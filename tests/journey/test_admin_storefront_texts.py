@@ -92,4 +92,8 @@ def test_texts_are_shown_as_text_and_given_to_translators(
     assert "<script>alert(1)" not in ann.client.get(path).text
     lines = ann.client.get(f"{path}?format=csv").text.splitlines()
     assert len(lines) == len(NAMES) + 1 and "submit,'=1+1" in lines
-    assert ann.client.get(f"{HREF}/{shop_id}/EN").status_code == ann.client.get(f"{HREF}/999/en").status_code == 404
+    assert (
+        ann.client.get(f"{HREF}/{shop_id}/EN").status_code
+        == ann.client.get(f"{HREF}/999/en").status_code
+        == 404
+    )
