@@ -116,6 +116,10 @@ class Shop:
             secret=client_secret,
             deliver=deliver,
         )
+        self._open()
+
+    def _open(self) -> None:
+        """From here on what happens is told; the first that happens are the sales channels."""
         self.state.tell = self.outbox.tell
         for title, handle, future in CHANNELS:
             catalogue.add_publication(self.state, title, handle=handle, future_publishing=future)
