@@ -28,7 +28,7 @@ async def load_pools(conn: Connection, owner: Owner, product_ids: Sequence[str])
     """The pools of these products, with their ledgers."""
     rows = await pools.of_products(conn, owner.shop_id, owner.automation_id, product_ids)
     held = await pools.members_of(conn, owner.shop_id, [row.pool_id for row in rows])
-    return tuple(_view(row, held.get(row.pool_id, ())) for row in rows)
+    return tuple(view_of(row, held.get(row.pool_id, ())) for row in rows)
 
 
 async def load_pool(conn: Connection, pool_id: str) -> tuple[PoolRow, PoolView] | None:
@@ -37,10 +37,11 @@ async def load_pool(conn: Connection, pool_id: str) -> tuple[PoolRow, PoolView] 
     if row is None:
         return None
     held = await pools.members_of(conn, row.shop_id, [row.pool_id])
-    return row, _view(row, held.get(row.pool_id, ()))
+    return row, view_of(row, held.get(row.pool_id, ()))
 
 
-def _view(row: PoolRow, members: Sequence[MemberRow]) -> PoolView:
+def view_of(row: PoolRow, members: Sequence[MemberRow]) -> PoolView:
+    """A pool as the protocol knows it."""
     return PoolView(
         pool_id=row.pool_id,
         product_id=row.product_id,

@@ -58,4 +58,9 @@ def shop_as_read(shop: Shop) -> ShopRead:
 
 def shop_policy(deps: Deps, shop: Shop) -> Policy:
     """The settings of shared stock, with what this shop says of unknown outcomes."""
-    return replace(deps.policy, on_unknown="certain" if shop.on_unknown == "certain" else "settle")
+    return policy_of(deps, shop.on_unknown)
+
+
+def policy_of(deps: Deps, on_unknown: str) -> Policy:
+    """The settings of shared stock, with what a shop says of unknown outcomes (settle | certain)."""
+    return replace(deps.policy, on_unknown="certain" if on_unknown == "certain" else "settle")

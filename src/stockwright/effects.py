@@ -11,16 +11,15 @@ from time import monotonic
 import structlog
 
 from stockwright.automations.contract import PoolChange, PoolView
-from stockwright.bookkeeping import Owner, load_pool, save_change
-from stockwright.deps import Deps, shop_policy
+from stockwright.bookkeeping import Owner, load_pool, save_change, view_of
+from stockwright.deps import Deps, policy_of
 from stockwright.ledger import protocol
 from stockwright.ledger.state import Intent, Next, Outcome, Policy, PoolState, Reply, Step
 from stockwright.model import EffectId, ItemGid, JsonObject, Key, LocationGid, PoolId, RunId
 from stockwright.shopify.errors import ShopifyError
 from stockwright.shopify.writes import AdjustReply, AdjustRow
-from stockwright.store import keys, pools, runs, shops, wake
-from stockwright.store.database import Connection, Unreachable
-from stockwright.store.pools import PoolRow
+from stockwright.store import keys, pools, runs, shops, situations, wake
+from stockwright.store.database import Connection, Unreachable, singly, together
 
 LOG = structlog.get_logger(__name__)
 
@@ -68,19 +67,49 @@ async def correct(deps: Deps, sending: Sending) -> Performed:
 
 async def _send_once(deps: Deps, sending: Sending) -> Step | None:
     """One attempt; None when the correction was closed before it was sent."""
-    shop_id, effect_id = sending.key.shop_id, sending.effect_id
-    async with deps.database.connection() as conn, conn.transaction():
-        found = await load_pool(conn, sending.pool_id)
-        attempt = await runs.begin_attempt(conn, shop_id, effect_id, deps.clock())
-    intent = found[1].state.intent if found else None
-    if found is None or intent is None or intent.key != sending.intent_key or attempt is None:
-        await _void(deps, sending.key, effect_id)
+    begun = await _begin(deps, sending)
+    intent = begun.pool.view.state.intent if begun else None
+    if begun is None or intent is None or intent.key != sending.intent_key:
+        await _void(deps, sending.key, sending.effect_id)
         return None
-    sent = await _send(deps, sending, found[1].state, intent)
-    step = await _record_surely(deps, sending, attempt, sent.reply, sent.requests)
+    sent = await _send(deps, sending, begun.pool.view.state, intent)
+    step = await _record_surely(deps, sending, begun, sent)
     if sent.problem is not None and sent.problem.permanent:
         raise sent.problem
     return step
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pool:
+    """A pool as it was stored when it was looked at, and what its shop says of unknown outcomes."""
+
+    owner: Owner
+    view: PoolView
+    policy: Policy
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Begun:
+    """An attempt that was recorded before the request leaves."""
+
+    attempt: int
+    pool: _Pool
+
+
+async def _begin(deps: Deps, sending: Sending) -> _Begun | None:
+    key = sending.key
+    async with singly(deps.database) as conn:
+        found = await situations.begin_correction(
+            conn, key.shop_id, sending.effect_id, sending.pool_id, deps.clock()
+        )
+    if found is None:
+        return None
+    pool = _Pool(
+        owner=Owner(shop_id=key.shop_id, automation_id=found.pool.automation_id),
+        view=view_of(found.pool, found.members),
+        policy=policy_of(deps, found.on_unknown),
+    )
+    return _Begun(attempt=found.attempt, pool=pool)
 
 
 async def _void(deps: Deps, key: Key, effect_id: EffectId) -> None:
@@ -133,21 +162,24 @@ def _reply(deps: Deps, intent: Intent, answer: AdjustReply) -> Reply:
     )
 
 
-async def _record_surely(deps: Deps, sending: Sending, attempt: int, reply: Reply, requests: int) -> Step:
+async def _record_surely(deps: Deps, sending: Sending, begun: _Begun, sent: _Sent) -> Step:
     """Store the answer, which only this process knows, even when the run is cancelled meanwhile.
 
     A worker that loses the database loses its runs too: the answer waits here until the database is back. An
     answer that cannot be stored leaves the intent open, to be settled as unknown.
     """
-    return await asyncio.shield(_record_patiently(deps, sending, attempt, reply, requests))
+    return await asyncio.shield(_record_patiently(deps, sending, begun, sent))
 
 
-async def _record_patiently(deps: Deps, sending: Sending, attempt: int, reply: Reply, requests: int) -> Step:
+async def _record_patiently(deps: Deps, sending: Sending, begun: _Begun, sent: _Sent) -> Step:
     give_up_at, tries = monotonic() + _RECORD_LIMIT_S, 0
+    pool: _Pool | None = begun.pool
     while True:
         try:
-            return await _record(deps, sending, attempt, reply, requests)
+            pool = pool or await _pool_now(deps, sending)
+            return await _record(deps, sending, begun.attempt, pool, sent)
         except pools.Conflict:  # another writer moved the pool on
+            pool = None
             if (tries := tries + 1) == _RECORD_TRIES:
                 raise
         except Unreachable as error:
@@ -157,26 +189,27 @@ async def _record_patiently(deps: Deps, sending: Sending, attempt: int, reply: R
             await asyncio.sleep(_RECORD_PAUSE_S)
 
 
-async def _record(deps: Deps, sending: Sending, attempt: int, reply: Reply, requests: int) -> Step:
-    """Attempt, effect, ledger and wake-up in one transaction."""
-    async with deps.database.connection() as conn, conn.transaction():
+async def _pool_now(deps: Deps, sending: Sending) -> _Pool:
+    async with singly(deps.database) as conn:
         found = await load_pool(conn, sending.pool_id)
-        if found is None:
-            raise pools.Conflict(f"the pool {sending.pool_id} went while its correction was on the way")
-        row, view = found
-        change = _step(view, reply, await _policy(deps, conn, row))
-        owner = Owner(shop_id=row.shop_id, automation_id=row.automation_id)
-        now = deps.clock()
-        await save_change(conn, owner, change, run_id=sending.run_id, at=now)
-        await _close(conn, sending, attempt, reply, change.step, now)
-        await runs.add_requests(conn, row.shop_id, sending.run_id, requests)
+        shop = await shops.get(conn, sending.key.shop_id)
+    if found is None or shop is None:
+        raise pools.Conflict(f"the pool {sending.pool_id} went while its correction was on the way")
+    row, view = found
+    owner = Owner(shop_id=row.shop_id, automation_id=row.automation_id)
+    return _Pool(owner=owner, view=view, policy=policy_of(deps, shop.on_unknown))
+
+
+async def _record(deps: Deps, sending: Sending, attempt: int, pool: _Pool, sent: _Sent) -> Step:
+    """Attempt, effect, ledger and wake-up in one transaction."""
+    change = _step(pool.view, sent.reply, pool.policy)
+    now = deps.clock()
+    async with together(deps.database) as conn:
+        await save_change(conn, pool.owner, change, run_id=sending.run_id, at=now)
+        await _close(conn, sending, attempt, sent.reply, change.step, now)
+        await runs.add_requests(conn, pool.owner.shop_id, sending.run_id, sent.requests)
         await _wake_by(conn, sending.key, change.wake_at(now))
     return change.step
-
-
-async def _policy(deps: Deps, conn: Connection, row: PoolRow) -> Policy:
-    shop = await shops.get(conn, row.shop_id)
-    return shop_policy(deps, shop) if shop else deps.policy
 
 
 async def _close(

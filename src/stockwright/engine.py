@@ -12,6 +12,7 @@ from stockwright.alerting import check_waiting, note_offers, save_look, wake_han
 from stockwright.automations import recording
 from stockwright.automations.contract import (
     CheckWaiting,
+    Claim,
     Correct,
     Emit,
     Facts,
@@ -34,6 +35,7 @@ from stockwright.model import (
     JsonObject,
     Key,
     PoolId,
+    ProductRead,
     RunId,
     Source,
     StockwrightError,
@@ -51,13 +53,14 @@ from stockwright.situations import (
     add_placing,
     claims_of_others,
     emit,
+    holds_all_of,
     load,
     new_run,
     remember_items,
     settle_key,
 )
 from stockwright.store import items, keys, pools, runs
-from stockwright.store.database import Connection
+from stockwright.store.database import Connection, singly, together
 from stockwright.store.ids import new_id
 from stockwright.store.items import ItemRow
 from stockwright.store.runs import EffectRow, RunRow
@@ -161,7 +164,7 @@ def _does_anything(plan: Plan) -> bool:
 
 async def _rest(deps: Deps, loaded: Loaded, plan: Plan) -> Ran:
     """A wake-up that found nothing to do leaves no run."""
-    async with deps.database.connection() as conn, conn.transaction():
+    async with together(deps.database) as conn:
         await settle_key(conn, loaded, None, _wake_at(loaded, plan))
     return Ran()
 
@@ -182,9 +185,15 @@ async def _gather(
         moves = None  # an order came in between: this read proves nothing, the next one may
     if product is None:
         return loaded, Facts()
-    async with deps.database.connection() as conn:
-        claims = await claims_of_others(conn, loaded, [product])
+    claims = await _claims(deps, loaded, product)
     return loaded, Facts(product=product, claims=claims, order_moves=moves)
+
+
+async def _claims(deps: Deps, loaded: Loaded, product: ProductRead) -> tuple[Claim, ...]:
+    if holds_all_of(loaded, product):
+        return ()
+    async with singly(deps.database) as conn:
+        return await claims_of_others(conn, loaded, [product])
 
 
 async def _route_item(deps: Deps, loaded: Loaded) -> Ran:
@@ -210,7 +219,7 @@ async def _route_item(deps: Deps, loaded: Loaded) -> Ran:
 async def _save(deps: Deps, loaded: Loaded, facts: Facts, plan: Plan, requests: int) -> Ran:
     now = deps.clock()
     run_id = RunId(new_id("run", now))
-    async with deps.database.connection() as conn, conn.transaction():
+    async with together(deps.database) as conn:
         if any(pool.state.intent is not None for pool in loaded.situation.pools):
             await runs.orphan_corrections(conn, loaded.key, now, "the worker stopped before the answer came")
         for change in sorted(plan.changes, key=lambda change: change.pool_id):

@@ -22,7 +22,7 @@ import structlog
 from stockwright.model import WHOLE_SHOP, EventId, JsonObject, NewEvent, ShopId, Source, gid
 from stockwright.shopify.signatures import webhook_is_genuine
 from stockwright.store import inbox as store
-from stockwright.store.database import Collided, Pool, Refused, Unreachable
+from stockwright.store.database import Collided, Pool, Refused, Unreachable, singly
 
 LOG = structlog.get_logger(__name__)
 
@@ -324,12 +324,12 @@ class Inbox:
     async def _store(self, events: Sequence[NewEvent]) -> list[bool]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(asyncio.timeout(self._limits.answer_s))
-            conn = await stack.enter_async_context(self._pool.connection(timeout=self._limits.answer_s / 2))
+            conn = await stack.enter_async_context(singly(self._pool, wait_s=self._limits.answer_s / 2))
             for _ in range(2):
                 try:
                     return await store.receive(conn, events)
                 except Collided:
-                    await conn.rollback()
+                    continue
             return await store.receive(conn, events)
 
 

@@ -102,7 +102,7 @@ async def _loaded(deps: Deps, row: AutomationRow) -> Loaded:
     )
     key = Key(shop_id=row.shop_id, automation_id=row.automation_id, subject="")
     return Loaded(
-        key=key, automation=automation, row=row, shop=shop, item_ids=(), situation=situation, started_at=now
+        key=key, automation=automation, row=row, shop=shop, items=(), situation=situation, started_at=now
     )
 
 

@@ -13,7 +13,7 @@ from stockwright.automations.contract import Automation, Claim, Emit, Place, Poo
 from stockwright.automations.options import read_options
 from stockwright.automations.restock import Memory
 from stockwright.automations.shared_stock import member_of
-from stockwright.bookkeeping import Owner, load_pools
+from stockwright.bookkeeping import Owner, view_of
 from stockwright.deps import Deps, shop_as_read, shop_policy
 from stockwright.ledger.state import MemberId
 from stockwright.model import (
@@ -34,13 +34,14 @@ from stockwright.model import (
 )
 from stockwright.notify.restock import Known
 from stockwright.remembering import load_memories, load_unmailed
-from stockwright.store import automations, inbox, items, keys, pools, runs, shops, wake
+from stockwright.store import inbox, items, keys, pools, runs, situations, wake
 from stockwright.store.automations import AutomationRow
-from stockwright.store.database import Connection
+from stockwright.store.database import Connection, singly
 from stockwright.store.ids import new_id
 from stockwright.store.items import ItemRow
 from stockwright.store.runs import EffectRow, RunRow
 from stockwright.store.shops import Shop
+from stockwright.store.situations import KeyRow
 from stockwright.watching import load_known
 
 
@@ -52,7 +53,7 @@ class Loaded:
     automation: Automation[Any]
     row: AutomationRow
     shop: Shop
-    item_ids: tuple[ItemGid, ...]  # items that the product had when it was last read
+    items: tuple[ItemRow, ...]  # that the product had when it was last read, by item id
     situation: Situation[Any]
     started_at: datetime
 
@@ -60,6 +61,11 @@ class Loaded:
     def owner(self) -> Owner:
         """Whose pools the run may touch."""
         return Owner(shop_id=self.key.shop_id, automation_id=self.key.automation_id)
+
+    @property
+    def item_ids(self) -> list[ItemGid]:
+        """The items that the product had when it was last read."""
+        return [item.item_id for item in self.items]
 
     @property
     def event_ids(self) -> list[EventId]:
@@ -86,17 +92,17 @@ class Loaded:
 async def load(deps: Deps, key: Key) -> Loaded | None:
     """Everything known before the shop is read; None when the key's work is void (and was dropped)."""
     now = deps.clock()
-    async with deps.database.connection() as conn, conn.transaction():
-        row = await automations.get(conn, key.shop_id, key.automation_id)
-        shop = await shops.get(conn, key.shop_id)
-        if row is None or shop is None:
+    async with singly(deps.database) as conn:
+        found = await situations.of_key(conn, key, now)
+        if found is None:
             await keys.cancel(conn, key.shop_id, key.automation_id)
             return None
-        void = _why_void(row, shop)
+        void = _why_void(found.automation, found.shop)
         if void:
-            await _cancel(conn, key, row, now, void)
+            async with conn.transaction():
+                await _cancel(conn, key, found.automation, now, void)
             return None
-        return await _loaded(deps, conn, key, row, shop, now)
+        return await _loaded(deps, conn, key, found, now)
 
 
 def _why_void(row: AutomationRow, shop: Shop) -> str:
@@ -117,18 +123,15 @@ async def _cancel(conn: Connection, key: Key, row: AutomationRow, now: datetime,
     await wake.wake_next(conn, key)
 
 
-async def _loaded(
-    deps: Deps, conn: Connection, key: Key, row: AutomationRow, shop: Shop, now: datetime
-) -> Loaded:
+async def _loaded(deps: Deps, conn: Connection, key: Key, found: KeyRow, now: datetime) -> Loaded:
+    row, shop, events = found.automation, found.shop, found.events
     automation = kind_named(row.kind)
     owner = Owner(shop_id=key.shop_id, automation_id=key.automation_id)
     of_product = key.subject not in (WHOLE_SHOP, STAFF_MAIL)
     watches = automation.watches_restocks
-    views = await load_pools(conn, owner, [key.subject]) if of_product else ()
+    views = tuple(view_of(pool, members) for pool, members in found.pools)
     memories = await load_memories(conn, owner, [key.subject]) if of_product and watches else ()
     unmailed = await load_unmailed(conn, owner, now) if key.subject == STAFF_MAIL else ()
-    known = await items.of_product(conn, key.shop_id, key.subject) if of_product else []
-    events = await keys.pending(conn, key, now)
     situation = Situation(
         name=row.name,
         subject=key.subject,
@@ -151,7 +154,7 @@ async def _loaded(
         automation=automation,
         row=row,
         shop=shop,
-        item_ids=tuple(item.item_id for item in known),
+        items=tuple(found.items),
         situation=situation,
         started_at=now,
     )
@@ -171,6 +174,16 @@ async def claims_of_others(
         return ()
     item_ids = sorted({variant.item_id for product in products for variant in product.variants})
     return await _claims(conn, loaded.key, item_ids)
+
+
+def holds_all_of(loaded: Loaded, product: ProductRead) -> bool:
+    """Whether the run's own pools hold each level of the product, so that nobody else can."""
+    held = {member for pool in loaded.situation.pools for member in pool.state.members}
+    return all(
+        MemberId(variant.item_id, level.location_id) in held
+        for variant in product.variants
+        for level in variant.levels
+    )
 
 
 async def _claims(conn: Connection, key: Key, item_ids: Sequence[str]) -> tuple[Claim, ...]:
@@ -208,7 +221,9 @@ async def remember_items(conn: Connection, loaded: Loaded, product: ProductRead,
         ItemRow(item_id=variant.item_id, variant_id=variant.id, title=variant.title)
         for variant in {variant.item_id: variant for variant in product.variants}.values()
     ]
-    await items.remember(conn, loaded.key.shop_id, product.id, found, at)
+    new = [item for item in found if item not in loaded.items]
+    if new:
+        await items.remember(conn, loaded.key.shop_id, product.id, new, at)
 
 
 async def settle_key(

@@ -100,9 +100,9 @@ class WatchedPool:
         self._service = service
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Any]:
+    async def connection(self, timeout: float | None = None) -> AsyncIterator[Any]:
         await self._service.seam("storing")
-        async with self._inner.connection() as conn:
+        async with self._inner.connection(timeout) as conn:
             yield conn
         await self._service.seam("stored")
 

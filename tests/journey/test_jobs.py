@@ -299,7 +299,7 @@ def test_a_lost_worker_starts_again(database: str, lost: str) -> None:
             async with pool.connection() as conn:
                 [(before,)] = await rows(conn, "select max(id) from procrastinate_workers")
                 await conn.execute(
-                    f"select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and {lost}"
+                    f"select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database() and {lost}"
                 )
             await until(lambda: _worker_is_newer(pool, before))
             await _receive(pool, [event(shop)])

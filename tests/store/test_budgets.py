@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 
 from stockwright.model import ShopId
 from stockwright.store import budgets
+from stockwright.store.database import singly
 from stockwright.store.shop_rows import ShopRows
 from tests.store.rows import add_shop, connect, open_pool, rows
 
@@ -184,7 +185,7 @@ def test_a_pooled_connection_is_given_back_in_the_mode_it_came_in(database: str)
                 shop_id = await add_shop(conn)
             await ShopRows(pool).take_points(shop_id, cost=1, reserve_share=0)
             with pytest.raises(Exception, match="does not exist"):
-                async with ShopRows(pool)._autocommit() as conn:
+                async with singly(pool) as conn:
                     await conn.execute("select no_such_column")
             async with pool.connection() as conn:
                 assert conn.autocommit is False

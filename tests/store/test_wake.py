@@ -41,6 +41,13 @@ async def _fetch(conn) -> str | None:
     return (await (await conn.execute(FETCH)).fetchone())[0]
 
 
+async def _woken_at(conn, woken, *, now: datetime | None = None) -> list[datetime | None]:
+    """The times of the jobs that waking a key makes; None is at once."""
+    await conn.execute("delete from procrastinate_jobs")
+    await wake.wake_next(conn, woken, now=now)
+    return [at for _, _, at in await jobs(conn)]
+
+
 def test_a_key_that_is_woken_often_has_one_waiting_job(database: str) -> None:
     async def story() -> None:
         async with await connect(database) as conn:
@@ -152,8 +159,8 @@ def test_a_worker_whose_clock_is_behind_is_not_woken_over_and_over(database: str
             [(now,)] = await rows(conn, "select now()")
             behind = now - timedelta(seconds=60)
             await keys.set_wake_at(conn, key(shop), behind + timedelta(seconds=20))
-            assert await wake.wake_next(conn, key(shop), now=behind) == now + timedelta(seconds=20)
-            assert await wake.wake_next(conn, key(shop), now=now) == behind + timedelta(seconds=20)
+            assert await _woken_at(conn, key(shop), now=behind) == [now + timedelta(seconds=20)]
+            assert await _woken_at(conn, key(shop), now=now) == [None]
 
     asyncio.run(story())
 
@@ -162,16 +169,17 @@ def test_the_next_wake_up_is_the_earliest_of_the_work_and_the_keys_own_time(data
     async def story() -> None:
         async with await connect(database) as conn:
             shop = await _installed(conn)
-            assert await wake.wake_next(conn, key(shop)) is None
+            assert await _woken_at(conn, key(shop)) == []
             own = _now() + SOON
             await keys.set_wake_at(conn, key(shop), own)
-            assert await wake.wake_next(conn, key(shop)) == own
+            assert await _woken_at(conn, key(shop)) == [own]
             await receive(conn, [event(shop)])
-            [(due_at,)] = await rows(conn, "select due_at from work")
-            assert await wake.wake_next(conn, key(shop)) == due_at
+            [(due_at,)] = await rows(conn, "update work set due_at = now() + '1 minute' returning due_at")
+            assert await _woken_at(conn, key(shop)) == [due_at]
             await keys.finish(conn, key(shop), [EventId("evt_1")], RunId("run_1"))
+            assert await _woken_at(conn, key(shop)) == [own]
             await keys.set_wake_at(conn, key(shop), None)
-            assert await wake.wake_next(conn, key(shop)) is None
+            assert await _woken_at(conn, key(shop)) == []
 
     asyncio.run(story())
 
@@ -186,7 +194,7 @@ def test_failures_are_counted_until_a_run_goes_well(database: str) -> None:
             assert await keys.state(conn, key(shop)) == keys.KeyState(
                 failures=2, retry_at=retry_at, wake_at=own, last_error="y"
             )
-            assert await keys.clear(conn, key(shop), started_at=_now())
+            assert await keys.cleared(conn, key(shop), started_at=_now())
             assert await keys.state(conn, key(shop)) == keys.KeyState(wake_at=own)
 
     asyncio.run(story())
@@ -197,10 +205,10 @@ def test_a_good_run_removes_only_the_wake_up_that_it_answered(database: str) -> 
         async with await connect(database) as conn:
             shop, started_at = await _installed(conn), _now()
             await keys.set_wake_at(conn, key(shop), started_at - SOON)
-            assert await keys.clear(conn, key(shop), started_at=started_at)
+            assert await keys.cleared(conn, key(shop), started_at=started_at)
             assert (await keys.state(conn, key(shop))).wake_at is None
             await keys.set_wake_at(conn, key(shop), started_at + SOON)
-            assert not await keys.clear(conn, key(shop), started_at=started_at)
+            assert not await keys.cleared(conn, key(shop), started_at=started_at)
             assert (await keys.state(conn, key(shop))).wake_at == started_at + SOON
 
     asyncio.run(story())

@@ -13,7 +13,7 @@ import structlog
 
 from stockwright.model import Key
 from stockwright.store import keys, wake
-from stockwright.store.database import Connection, Pool, Unreachable
+from stockwright.store.database import Connection, Pool, Unreachable, singly
 
 LOG = structlog.get_logger(__name__)
 
@@ -73,9 +73,12 @@ class Failures:
 
     async def forget(self, key: Key, *, started_at: datetime) -> None:
         """After a run that went well."""
-        async with self.pool.connection() as conn:
-            if await keys.clear(conn, key, started_at=started_at):
-                await wake.wake_next(conn, key)
+        async with singly(self.pool) as conn:
+            if await keys.state(conn, key) == keys.KeyState():
+                return
+            async with conn.transaction():
+                if await keys.cleared(conn, key, started_at=started_at):
+                    await wake.wake_next(conn, key)
 
     async def _count(self, conn: Connection, key: Key, error: str, delay_s: DelayS) -> None:
         failures = (await keys.state(conn, key)).failures + 1

@@ -20,6 +20,7 @@ from stockwright.jobs.life import Life, LifeLost, Watch
 from stockwright.model import Key, StockwrightError
 from stockwright.store import wake
 from stockwright.store.database import Pool, Unreachable
+from stockwright.store.lending import careful_pool
 
 LOG = structlog.get_logger(__name__)
 
@@ -196,7 +197,8 @@ def _app(deps: WorkerDeps, life: Life, failures: Failures, limits: WorkerLimits)
         min_size=1,
         max_size=_ENGINE_POOL_SIZE,
         timeout=_ENGINE_WAIT_S,
-        configure=wake.plan_by_indexes,
+        configure=wake.ready_for_engine,
+        pool_factory=careful_pool,
         kwargs={"application_name": "stockwright jobs"},
     )
     app = App(connector=connector)

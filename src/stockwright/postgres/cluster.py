@@ -51,6 +51,7 @@ _SETTINGS: Mapping[str, str] = {
     "max_parallel_maintenance_workers": "0",
     "max_logical_replication_workers": "0",
     "autovacuum": "on",
+    "autovacuum_naptime": "15s",
     "autovacuum_max_workers": "2",
     "autovacuum_worker_slots": "2",
     "random_page_cost": "1.1",

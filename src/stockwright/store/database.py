@@ -3,14 +3,18 @@
 The names here are what modules outside the store use instead of importing the driver.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from time import monotonic, sleep
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+
+from stockwright.store.lending import careful_pool
 
 Connection = AsyncConnection[TupleRow]
 Pool = AsyncConnectionPool[Connection]
@@ -37,6 +41,24 @@ _ASK_EVERY_S = 0.1
 _RECONNECT_S = 1.5
 
 
+class _Cursor(AsyncCursor[Any]):
+    """A cursor that refuses to count rows of a statement whose answer is not there yet (see `together`)."""
+
+    @property
+    def rowcount(self) -> int:
+        """Rows of the last statement.
+
+        Raises:
+            psycopg.ProgrammingError: nobody has fetched the answer of a statement that was sent with others.
+        """
+        if self.connection.pgconn.pipeline_status != PipelineStatus.OFF and self.pgresult is None:
+            raise psycopg.ProgrammingError(
+                "The number of rows is not known yet: this statement was sent together with others. "
+                "Let it say RETURNING what it did, and fetch that."
+            )
+        return super().rowcount
+
+
 def pool(dsn: str, *, size: int, name: str, timeout_s: float = 10.0) -> Pool:
     """A closed pool of at most `size` connections; open it with `async with`.
 
@@ -44,28 +66,18 @@ def pool(dsn: str, *, size: int, name: str, timeout_s: float = 10.0) -> Pool:
     the server is away it is looked for about once a second, however long that takes.
     """
 
-    async def check(conn: Connection) -> None:
-        """What broke one connection broke most; the pool would find them one by one, 1, 2, 4 s apart."""
-        try:
-            await AsyncConnectionPool.check_connection(conn)
-        except Exception:
-            await made.check()
-            raise
-
-    made: Pool = AsyncConnectionPool(
+    return careful_pool(
         dsn,
         min_size=1,
         max_size=size,
         timeout=timeout_s,
         name=name,
         open=False,
-        check=check,
         configure=_limit_idleness,
         reconnect_timeout=_RECONNECT_S,
         reconnect_failed=_look_again,
-        kwargs={"application_name": f"stockwright {name}", **_NETWORK},
+        kwargs={"application_name": f"stockwright {name}", "cursor_factory": _Cursor, **_NETWORK},
     )
-    return made
 
 
 async def _look_again(connections: Any) -> None:
@@ -103,3 +115,29 @@ async def connect(dsn: str, *, name: str) -> Connection:
     return await AsyncConnection.connect(
         dsn, autocommit=True, application_name=f"stockwright {name}", **_NETWORK
     )
+
+
+@asynccontextmanager
+async def singly(pool: Pool, *, wait_s: float | None = None) -> AsyncIterator[Connection]:
+    """A connection on which each statement is a transaction of its own: one round trip instead of three.
+
+    `wait_s` limits the wait for it, instead of the pool's own limit.
+    """
+    async with pool.connection(timeout=wait_s) as conn:
+        await conn.set_autocommit(True)
+        try:
+            yield conn
+        finally:
+            if conn.info.transaction_status is TransactionStatus.IDLE:  # else the pool discards it
+                await conn.set_autocommit(False)
+
+
+@asynccontextmanager
+async def together(pool: Pool) -> AsyncIterator[Connection]:
+    """One transaction whose statements are sent without waiting for the answers of those before.
+
+    Only what is fetched is waited for, so a statement tells what it did by RETURNING and never by `rowcount`. An
+    error of one that nobody fetched is raised at the end; nothing of the transaction is committed then.
+    """
+    async with pool.connection() as conn, conn.pipeline(), conn.transaction():
+        yield conn

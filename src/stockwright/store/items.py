@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from stockwright.model import ItemGid, ProductGid, ShopId, VariantGid
 from stockwright.store.queries import queries
@@ -39,10 +38,3 @@ async def remember(
         "seen_at": seen_at,
     }
     await conn.execute(SQL.upsert_items, values)
-
-
-async def of_product(conn: AsyncConnection, shop_id: ShopId, product_id: str) -> list[ItemRow]:
-    """The items that the product had when it was last read."""
-    async with conn.cursor(row_factory=class_row(ItemRow)) as cursor:
-        await cursor.execute(SQL.items_of_product, {"shop_id": shop_id, "product_id": product_id})
-        return await cursor.fetchall()

@@ -84,10 +84,15 @@ async def record_failure(conn: AsyncConnection, key: Key, *, error: str, next_at
     return int(row[0])
 
 
-async def clear(conn: AsyncConnection, key: Key, *, started_at: datetime) -> bool:
-    """After a run that went well: no failures, and no wake-up time that it has answered; whether there were any."""
-    values = {**key_values(key), "started_at": started_at}
-    return (await conn.execute(SQL.clear, values)).rowcount > 0
+async def clear(conn: AsyncConnection, key: Key, *, started_at: datetime) -> None:
+    """After a run that went well: no failures, and no wake-up time that it has answered."""
+    await conn.execute(SQL.clear, {**key_values(key), "started_at": started_at})
+
+
+async def cleared(conn: AsyncConnection, key: Key, *, started_at: datetime) -> bool:
+    """The same; whether there was anything to clear."""
+    cursor = await conn.execute(SQL.clear, {**key_values(key), "started_at": started_at})
+    return await cursor.fetchone() is not None
 
 
 async def give_up(conn: AsyncConnection, key: Key, *, error: str) -> None:

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg import AsyncConnection
-from psycopg.errors import UniqueViolation
-from psycopg.rows import class_row
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import TupleRow, class_row
 from psycopg.types.json import Jsonb
 
 from stockwright.model import AutomationId, JsonObject, PoolId, ProductGid, RunId, ShopId
 from stockwright.store.queries import queries
 
 SQL = queries("pools")
+
+_Cursor = AsyncCursor[TupleRow]
 
 
 class Conflict(Exception):
@@ -95,19 +96,21 @@ async def save(
     Raises:
         Conflict: the stored version is another one, the place is taken, or a member is claimed elsewhere.
     """
-    values = {**row.__dict__, "state": Jsonb(row.state), "was_version": was_version}
+    values = {**row.__dict__, "state": Jsonb(row.state)}
     if was_version is None:
-        try:
-            async with conn.transaction():
-                await conn.execute(SQL.insert_pool, values)
-        except UniqueViolation as error:
-            raise Conflict(f"{row.title} was adopted by another run at the same time") from error
-    elif (await conn.execute(SQL.update_pool, values)).rowcount != 1:
+        if await (await conn.execute(SQL.insert_pool, values)).fetchone() is None:
+            raise Conflict(f"{row.title} was adopted by another run at the same time")
+        await _check_claims(row, members, await _claim(conn, row, members))
+        return
+    moved = await conn.execute(SQL.update_pool, {**values, "was_version": was_version})
+    held = await _claim(conn, row, members)  # sent together with the update
+    if await moved.fetchone() is None:
         raise Conflict(f"the pool {row.pool_id} ({row.title}) moved on from version {was_version}")
-    await _claim(conn, row, members)
+    await _check_claims(row, members, held)
 
 
-async def _claim(conn: AsyncConnection, row: PoolRow, members: Sequence[MemberRow]) -> None:
+async def _claim(conn: AsyncConnection, row: PoolRow, members: Sequence[MemberRow]) -> _Cursor:
+    """Write the claims, and ask how many are held then."""
     values = {
         "shop_id": row.shop_id,
         "pool_id": row.pool_id,
@@ -117,7 +120,10 @@ async def _claim(conn: AsyncConnection, row: PoolRow, members: Sequence[MemberRo
         "expected": [member.expected for member in members],
     }
     await conn.execute(SQL.replace_members, values)
-    cursor = await conn.execute(SQL.count_members, {"shop_id": row.shop_id, "pool_id": row.pool_id})
+    return await conn.execute(SQL.count_members, {"shop_id": row.shop_id, "pool_id": row.pool_id})
+
+
+async def _check_claims(row: PoolRow, members: Sequence[MemberRow], cursor: _Cursor) -> None:
     held = await cursor.fetchone()
     if held is None or held[0] != len(members):
         raise Conflict(f"a level of {row.title} belongs to another pool")
@@ -138,7 +144,7 @@ async def dissolve(conn: AsyncConnection, shop_id: ShopId, pool_id: PoolId, *, w
         Conflict: the stored version is another one.
     """
     values = {"shop_id": shop_id, "pool_id": pool_id, "was_version": was_version}
-    if (await conn.execute(SQL.delete_pool, values)).rowcount != 1:
+    if await (await conn.execute(SQL.delete_pool, values)).fetchone() is None:
         raise Conflict(f"the pool {pool_id} moved on from version {was_version}")
 
 

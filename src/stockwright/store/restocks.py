@@ -105,7 +105,7 @@ async def save(
         "at": at,
     }
     cursor = await conn.execute(SQL.update_memory if was_version else SQL.insert_memory, values)
-    if cursor.rowcount != 1:
+    if await cursor.fetchone() is None:
         raise Conflict(f"another run looked at {product_id} meanwhile")
 
 
@@ -128,7 +128,7 @@ async def forget(
         "product_id": product_id,
         "was_version": was_version,
     }
-    if was_version and (await conn.execute(SQL.delete_memory, values)).rowcount != 1:
+    if was_version and await (await conn.execute(SQL.delete_memory, values)).fetchone() is None:
         raise Conflict(f"another run looked at {product_id} meanwhile")
 
 
@@ -176,7 +176,7 @@ async def mark_mailed(
         "wave_ids": list(wave_ids),
         "mail_key": mail_key,
     }
-    if (await conn.execute(SQL.mark_mailed, values)).rowcount != len(wave_ids):
+    if len(await (await conn.execute(SQL.mark_mailed, values)).fetchall()) != len(wave_ids):
         raise Conflict("another mail tells of some of these products")
 
 

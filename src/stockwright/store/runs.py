@@ -183,8 +183,8 @@ async def finish_effect(
     await conn.execute(SQL.finish_effect, values)
 
 
-async def orphan_corrections(conn: AsyncConnection, key: Key, at: datetime, reason: str) -> int:
-    """Close corrections that a crashed run left pending; returns how many there were."""
+async def orphan_corrections(conn: AsyncConnection, key: Key, at: datetime, reason: str) -> None:
+    """Close corrections that a crashed run left pending."""
     values = {
         "shop_id": key.shop_id,
         "automation_id": key.automation_id,
@@ -192,7 +192,7 @@ async def orphan_corrections(conn: AsyncConnection, key: Key, at: datetime, reas
         "at": at,
         "result": Jsonb({"reason": reason}),
     }
-    return (await conn.execute(SQL.orphan_corrections, values)).rowcount
+    await conn.execute(SQL.orphan_corrections, values)
 
 
 async def orphan_placements(conn: AsyncConnection, key: Key, at: datetime, reason: str) -> list[JsonObject]:

@@ -9,11 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg.pq import TransactionStatus
-
 from stockwright.model import ShopId, StockwrightError
 from stockwright.store import budgets, shops
-from stockwright.store.database import Connection, Pool
+from stockwright.store.database import Connection, Pool, singly
 from stockwright.store.shops import Shop
 
 
@@ -41,7 +39,7 @@ class ShopRows:
         Raises:
             StockwrightError: it was removed.
         """
-        async with self._autocommit() as conn:
+        async with singly(self._pool) as conn:
             return _there(await shops.get(conn, shop_id), shop_id)
 
     @asynccontextmanager
@@ -53,14 +51,14 @@ class ShopRows:
 
     async def take_points(self, shop_id: ShopId, *, cost: float, reserve_share: float) -> float:
         """See stockwright.store.budgets.take."""
-        async with self._autocommit() as conn:
+        async with singly(self._pool) as conn:
             return await budgets.take(conn, shop_id, cost=cost, reserve_share=reserve_share)
 
     async def settle_points(
         self, shop_id: ShopId, *, refund: float, available: float, capacity: float, restore_rate: float
     ) -> None:
         """See stockwright.store.budgets.settle."""
-        async with self._autocommit() as conn:
+        async with singly(self._pool) as conn:
             await budgets.settle(
                 conn,
                 shop_id,
@@ -72,20 +70,8 @@ class ShopRows:
 
     async def block_points(self, shop_id: ShopId, *, delay_s: float) -> None:
         """See stockwright.store.budgets.block."""
-        async with self._autocommit() as conn:
+        async with singly(self._pool) as conn:
             await budgets.block(conn, shop_id, delay_s=delay_s)
-
-    @asynccontextmanager
-    async def _autocommit(self) -> AsyncIterator[Connection]:
-        # BEGIN and COMMIT would make three round trips of one; changing the mode costs none.
-        async with self._pool.connection() as conn:
-            before = conn.autocommit
-            await conn.set_autocommit(True)
-            try:
-                yield conn
-            finally:
-                if conn.info.transaction_status is TransactionStatus.IDLE:  # else the pool discards it
-                    await conn.set_autocommit(before)
 
 
 def _there(shop: Shop | None, shop_id: ShopId) -> Shop:

@@ -97,7 +97,7 @@ async def list_all(conn: AsyncConnection) -> list[Shop]:
     """All shops (at most 10,000), by domain."""
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(SQL.list_shops)
-        return [_shop(row) for row in await cursor.fetchall()]
+        return [shop_from_row(row) for row in await cursor.fetchall()]
 
 
 async def remove(conn: AsyncConnection, shop_id: ShopId) -> bool:
@@ -153,10 +153,11 @@ async def _one(conn: AsyncConnection, sql: bytes, values: dict[str, Any]) -> Sho
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(sql, values)
         row = await cursor.fetchone()
-    return _shop(row) if row else None
+    return shop_from_row(row) if row else None
 
 
-def _shop(row: dict[str, Any]) -> Shop:
+def shop_from_row(row: dict[str, Any]) -> Shop:
+    """A shop from the columns of its row, by name."""
     locations = tuple(Location(**location) for location in row["locations"])
     channels = tuple(Channel(**channel) for channel in row["channels"])
     return Shop(**{**row, "scopes": tuple(row["scopes"]), "locations": locations, "channels": channels})

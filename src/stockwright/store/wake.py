@@ -41,19 +41,14 @@ async def wake(conn: AsyncConnection, keys: Sequence[tuple[Key, datetime | None]
     await conn.execute(SQL.wake, values)
 
 
-async def wake_next(conn: AsyncConnection, key: Key, *, now: datetime | None = None) -> datetime | None:
-    """Wake a key at the earliest of its waiting work and its own wake-up time; that time, or None.
+async def wake_next(conn: AsyncConnection, key: Key, *, now: datetime | None = None) -> None:
+    """Wake a key at the earliest of its waiting work and its own wake-up time, if it has any.
 
     For a run that goes well; one that failed is woken at its retry time instead. `now` is the worker's clock: a
     wake-up that it has yet to reach, and the database's clock has passed, waits for as long as the worker would,
     or the key would run again and again until the two agree.
     """
-    cursor = await conn.execute(SQL.next_time, {**key_values(key), "now": now})
-    row = await cursor.fetchone()
-    at: datetime | None = row[0] if row else None
-    if at is not None:
-        await wake(conn, [(key, at)])
-    return at
+    await conn.execute(SQL.wake_next, {**key_values(key), "now": now})
 
 
 def key_values(key: Key) -> dict[str, object]:
@@ -79,6 +74,12 @@ async def plan_by_indexes(conn: AsyncConnection) -> None:
     await conn.execute(SQL.without_scans)
     await conn.execute(SQL.with_fresh_plans)
     await conn.commit()
+
+
+async def ready_for_engine(conn: AsyncConnection) -> None:
+    """Set up a connection of the job engine, whose calls are single statements: one round trip each, not three."""
+    await plan_by_indexes(conn)
+    await conn.set_autocommit(True)
 
 
 async def sweep(conn: AsyncConnection, *, limit: int = 10_000) -> int:

@@ -252,8 +252,8 @@ async def lock_wave_of(conn: AsyncConnection, shop_id: ShopId, product_id: str) 
 
 async def join_wave(
     conn: AsyncConnection, shop_id: ShopId, wave_id: str, back: Sequence[BackRow], *, ready_at: datetime
-) -> int:
-    """Add variants to a wave; how many joined. One that is in it and goes on stays as it is."""
+) -> None:
+    """Add variants to a wave. One that is in it and goes on stays as it is."""
     values = {
         "shop_id": shop_id,
         "wave_id": wave_id,
@@ -263,7 +263,7 @@ async def join_wave(
         "titles": [one.title for one in back],
         "available": [one.available for one in back],
     }
-    return (await conn.execute(SQL.join_wave, values)).rowcount
+    await conn.execute(SQL.join_wave, values)
 
 
 async def settle_longer(conn: AsyncConnection, shop_id: ShopId, wave_id: str, until: datetime) -> None:

@@ -6,8 +6,3 @@ order by i.item_id
 on conflict (shop_id, item_id) do update
 set product_id = excluded.product_id, variant_id = excluded.variant_id, title = excluded.title, seen_at = excluded.seen_at
 where (items.product_id, items.variant_id, items.title) is distinct from (excluded.product_id, excluded.variant_id, excluded.title);
-
--- items_of_product: the inventory items that a product had when last read
-select item_id, variant_id, title from items
-where shop_id = %(shop_id)s and product_id = %(product_id)s
-order by item_id limit 5000;

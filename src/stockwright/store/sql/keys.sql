@@ -46,7 +46,8 @@ returning failures;
 update keys
 set failures = 0, retry_at = null, last_error = '', wake_at = case when wake_at > %(started_at)s then wake_at end
 where shop_id = %(shop_id)s and automation_id = %(automation_id)s and subject = %(subject)s
-  and (failures > 0 or last_error <> '' or wake_at <= %(started_at)s);
+  and (failures > 0 or last_error <> '' or wake_at <= %(started_at)s)
+returning true;
 
 -- give_up: after the last failure the due work is closed; schedules and new events start afresh
 with closed as (

@@ -10,21 +10,25 @@ limit 100000;
 insert into pools (shop_id, pool_id, automation_id, product_id, location_id, title, version, state, stock, status,
                    reason, in_doubt, assumed, wake_at, updated_at)
 values (%(shop_id)s, %(pool_id)s, %(automation_id)s, %(product_id)s, %(location_id)s, %(title)s, %(version)s,
-        %(state)s, %(stock)s, %(status)s, %(reason)s, %(in_doubt)s, %(assumed)s, %(wake_at)s, %(updated_at)s);
+        %(state)s, %(stock)s, %(status)s, %(reason)s, %(in_doubt)s, %(assumed)s, %(wake_at)s, %(updated_at)s)
+on conflict do nothing
+returning true;
 
 -- update_pool: the next state, if nobody was faster
 update pools
 set title = %(title)s, version = %(version)s, state = %(state)s, stock = %(stock)s, status = %(status)s,
     reason = %(reason)s, in_doubt = %(in_doubt)s, assumed = %(assumed)s, wake_at = %(wake_at)s,
     updated_at = %(updated_at)s
-where shop_id = %(shop_id)s and pool_id = %(pool_id)s and version = %(was_version)s;
+where shop_id = %(shop_id)s and pool_id = %(pool_id)s and version = %(was_version)s
+returning true;
 
 -- set_wake: when to come back to a pool whose state did not change
 update pools set wake_at = %(wake_at)s
 where shop_id = %(shop_id)s and pool_id = %(pool_id)s and version = %(version)s;
 
 -- delete_pool: the pool is dissolved; its journal stays
-delete from pools where shop_id = %(shop_id)s and pool_id = %(pool_id)s and version = %(was_version)s;
+delete from pools where shop_id = %(shop_id)s and pool_id = %(pool_id)s and version = %(was_version)s
+returning true;
 
 -- replace_members: the claims of a pool, as its state says
 with kept as (

@@ -12,18 +12,21 @@ for update;
 -- insert_memory: a product that was never looked at
 insert into restocks (shop_id, automation_id, product_id, version, quantity, wave_id, state, updated_at)
 values (%(shop_id)s, %(automation_id)s, %(product_id)s, %(version)s, %(quantity)s, %(wave_id)s, %(state)s, %(at)s)
-on conflict do nothing;
+on conflict do nothing
+returning true;
 
 -- update_memory: only from the version that the decision was made from
 update restocks set version = %(version)s, quantity = %(quantity)s, wave_id = %(wave_id)s, state = %(state)s,
     updated_at = %(at)s
 where shop_id = %(shop_id)s and automation_id = %(automation_id)s and product_id = %(product_id)s
-  and version = %(was_version)s;
+  and version = %(was_version)s
+returning true;
 
 -- delete_memory: the product is gone
 delete from restocks
 where shop_id = %(shop_id)s and automation_id = %(automation_id)s and product_id = %(product_id)s
-  and version = %(was_version)s;
+  and version = %(was_version)s
+returning true;
 
 -- save_wave: a wave, or its newer state; whether it is confirmed now and waits for its mail
 insert into restock_waves (shop_id, automation_id, wave_id, product_id, title, action, quantity, confirmed, refused,
@@ -45,7 +48,8 @@ order by w.confirmed_at, w.wave_id limit 6000;
 
 -- mark_mailed: these waves are told of by this mail; only those that no other mail tells of
 update restock_waves set mail_key = %(mail_key)s
-where shop_id = %(shop_id)s and automation_id = %(automation_id)s and wave_id = any(%(wave_ids)s) and mail_key is null;
+where shop_id = %(shop_id)s and automation_id = %(automation_id)s and wave_id = any(%(wave_ids)s) and mail_key is null
+returning wave_id;
 
 -- refused_of_run: the waves of a run that some channel refused, and how many there are
 select count(*) over (), product_id, title, refused from restock_waves

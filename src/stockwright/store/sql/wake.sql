@@ -1,17 +1,22 @@
 -- wake: one waiting job per key, due no later than asked
 select wake_keys(%(shop_ids)s::bigint[], %(automation_ids)s::text[], %(subjects)s::text[], %(ats)s::timestamptz[]);
 
--- next_time: when a key has to run next, by its waiting work and its own wake-up time
-select least(w.due_at, case
-    when k.wake_at > %(now)s::timestamptz and k.wake_at <= now() then now() + (k.wake_at - %(now)s::timestamptz)
-    else k.wake_at
-end) as at
+-- wake_next: wake a key when it has to run next, by its waiting work and its own wake-up time
+select wake_keys(array[%(shop_id)s::bigint], array[%(automation_id)s::text], array[%(subject)s::text], array[next.at])
 from (
-    select min(due_at) as due_at from work
-    where shop_id = %(shop_id)s and automation_id = %(automation_id)s and subject = %(subject)s and done_at is null
-) w
-left join keys k
-    on k.shop_id = %(shop_id)s and k.automation_id = %(automation_id)s and k.subject = %(subject)s;
+    select least(w.due_at, case
+        when k.wake_at > %(now)s::timestamptz and k.wake_at <= now() then now() + (k.wake_at - %(now)s::timestamptz)
+        else k.wake_at
+    end) as at
+    from (
+        select min(due_at) as due_at from work
+        where shop_id = %(shop_id)s and automation_id = %(automation_id)s and subject = %(subject)s
+          and done_at is null
+    ) w
+    left join keys k
+        on k.shop_id = %(shop_id)s and k.automation_id = %(automation_id)s and k.subject = %(subject)s
+) next
+where next.at is not null;
 
 -- sweep: wake every key that is due, or whose pool waits for an answer, and has no job; a lost job costs one period
 with due as (
