@@ -9,7 +9,7 @@ from tests.simulation.process.schedule import KILLED_ALONE, SPREAD_FROM, SPREAD_
 SHARED, SPREAD = 7, SPREAD_FROM + 7
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 @pytest.mark.parametrize("seed", [SHARED, SPREAD])
 def test_kills_of_real_processes_lose_no_webhook_and_no_unit_of_stock(seed: int) -> None:
     """Where products take turns nothing freezes either: a frozen stock is one of the failures."""
