@@ -81,10 +81,13 @@ def policy_of(options: NotifyOptions) -> Policy:
     )
 
 
-async def glance(deps: Deps, shop_id: ShopId, product_id: str) -> Glance:
-    """A product as it was at most 5 s ago; a read that failed counts as one, so that it is not repeated at once."""
+async def glance(deps: Deps, shop_id: ShopId, product_id: str, *, since: datetime) -> Glance:
+    """A product as it was at most 5 s ago, read at `since` or later.
+
+    A read that failed counts as one, so that it is not repeated at once.
+    """
     at = deps.clock()
-    found = deps.shelf.fresh(shop_id, product_id, at)
+    found = deps.shelf.fresh(shop_id, product_id, now=at, since=since)
     if found is None:
         found = await _read(deps, shop_id, product_id, at)
         deps.shelf.put(shop_id, product_id, found)
@@ -113,11 +116,12 @@ class Verdicts:
 
 
 class Guard:
-    """Looks at messages of one shop; keeps what it read for 5 s."""
+    """Looks at messages of one batch of a shop; reads what they are about anew, then every 5 s."""
 
     def __init__(self, deps: Deps, shop_id: ShopId) -> None:
         self._deps = deps
         self._shop_id = shop_id
+        self._since = deps.clock()
         self._house: tuple[datetime, House] | None = None
         self._products: dict[str, str] = {}  # message id -> product id
 
@@ -131,8 +135,11 @@ class Guard:
         """Whether something has to be read before these messages can be judged."""
         now = self._deps.clock()
         products = self._products_of(claimed)
-        is_known = all(self._deps.shelf.fresh(self._shop_id, one, now) for one in products)
+        is_known = all(self._seen(one, now) for one in products)
         return bool(products) and not (is_known and self._house_at(now))
+
+    def _seen(self, product_id: str, now: datetime) -> Glance | None:
+        return self._deps.shelf.fresh(self._shop_id, product_id, now=now, since=self._since)
 
     def _house_at(self, now: datetime) -> House | None:
         if self._house is None or abs(now - self._house[0]) > FRESH_FOR:
@@ -147,7 +154,7 @@ class Guard:
                 shop = await shops.get(conn, self._shop_id)
                 self._house = (now, await house_of(self._deps, conn, shop)) if shop else None
         for product_id in self._products_of(claimed):
-            await glance(self._deps, self._shop_id, product_id)
+            await glance(self._deps, self._shop_id, product_id, since=self._since)
 
     def _products_of(self, claimed: Sequence[Claimed]) -> list[str]:
         found = (self._products.get(one.message_id) for one in claimed)
@@ -176,7 +183,7 @@ class Guard:
         now, house = self._deps.clock(), self._house[1] if self._house else None
         if house is None or not rows:
             return "Nobody waits for this message any more.", False
-        seen = self._deps.shelf.fresh(self._shop_id, rows[0].product_id, now)
+        seen = self._seen(rows[0].product_id, now)
         if seen is None or seen.trouble:
             return (seen.trouble if seen else "The shop was not asked in time."), True
         product = seen.product

@@ -36,9 +36,9 @@ _UTC = ZoneInfo("UTC")
 
 async def hand_out(deps: Deps, key: Key) -> None:
     """Tell whoever is next of a product's open wave; may be called again at any point."""
-    letters = Letters(deps)
+    letters, since = Letters(deps), deps.clock()
     for _ in range(_BATCHES):
-        if not await _next_batch(deps, key, letters):
+        if not await _next_batch(deps, key, letters, since=since):
             return
     async with deps.database.connection() as conn, conn.transaction():
         await wake.wake(conn, [(key, None)])
@@ -50,11 +50,11 @@ async def wake_waves(deps: Deps) -> None:
         await wake.wake(conn, [(key, None) for key in await waves.to_look_at(conn)])
 
 
-async def _next_batch(deps: Deps, key: Key, letters: Letters) -> bool:
+async def _next_batch(deps: Deps, key: Key, letters: Letters, *, since: datetime) -> bool:
     """One batch, or what keeps it from being told; whether to go on at once."""
     if not await _may_read(deps, key):
         return False
-    seen = await glance(deps, key.shop_id, key.subject)
+    seen = await glance(deps, key.shop_id, key.subject, since=since)
     async with deps.database.connection() as conn, conn.transaction():
         standing = await _standing(deps, conn, key)
         if standing is None:

@@ -33,7 +33,9 @@ class Shelf:
         if len(self._glances) > _LIMIT:
             self._glances.popitem(last=False)
 
-    def fresh(self, shop_id: ShopId, product_id: str, now: datetime) -> Glance | None:
-        """A glance that is at most five seconds old."""
+    def fresh(self, shop_id: ShopId, product_id: str, *, now: datetime, since: datetime) -> Glance | None:
+        """A glance that is at most five seconds old, and not older than `since`."""
         found = self._glances.get((shop_id, product_id))
-        return found if found is not None and abs(now - found.at) <= FRESH_FOR else None
+        if found is None or found.at < since or abs(now - found.at) > FRESH_FOR:
+            return None
+        return found

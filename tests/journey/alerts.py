@@ -61,7 +61,9 @@ class Alerts:
         if not self.shop.locations():
             self.shop.add_location("Shelf")
         specs = [VariantSpec(title=one) for one in variants]
-        return self.shop.add_product(title, variants=specs, **{"levels": 0, "option_names": ["Size"], **options})
+        return self.shop.add_product(
+            title, variants=specs, **{"levels": 0, "option_names": ["Size"], **options}
+        )
 
     def stock(self, product: Product, *, at: str | None = None, **levels: int) -> None:
         """A merchant types levels and saves once."""
@@ -207,9 +209,7 @@ def play(
 
             def mailing() -> Mailing:
                 made.append(Senders())
-                return Mailing(
-                    account=None if no_account else given, public_url=public_url, senders=made[-1]
-                )
+                return Mailing(account=None if no_account else given, public_url=public_url, senders=made[-1])
 
             service = await stack.enter_async_context(running(database, mailing=mailing, **options))
             await story(Alerts(service=service, sink=sink))
