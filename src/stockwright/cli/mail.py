@@ -80,9 +80,8 @@ def settings(
         "allow_plain": allow_plain,
         "owner_email": owner,
     }
-    given = {name: value for name, value in changes.items() if value is not None}
     secret = _ask_password() if password else None
-    with_service(partial(_settings, domain=shop, changes=given, password=secret, as_json=as_json))
+    with_service(partial(_settings, domain=shop, asked=changes, password=secret, as_json=as_json))
 
 
 def _ask_password() -> str:
@@ -94,9 +93,10 @@ def _ask_password() -> str:
 
 
 async def _settings(
-    service: Service, *, domain: str, changes: dict[str, Json], password: str | None, as_json: bool
+    service: Service, *, domain: str, asked: dict[str, Json], password: str | None, as_json: bool
 ) -> None:
     shop = await shop_named(service, domain)
+    changes = {name: value for name, value in asked.items() if value is not None}
     if changes or password is not None:
         await change_settings(service.deps, shop, changes, password=password)
     status = await queue_status(service.deps, shop)
