@@ -4,7 +4,7 @@ A file is stored whole before anything is done with it. Each batch is one transa
 cursor together, under a fence, so that two workers never import the same line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
@@ -52,6 +52,7 @@ class _Work:
     import_id: str
     lent: Lent
     made_by: str
+    hear: Callable[[int], None]
     client: ShopifyClient | None = None
     cards: dict[str, VariantCard | None] = field(default_factory=dict)  # None: there is no such variant
     seen: set[tuple[str, str]] = field(default_factory=set)  # address and variant, of lines before
@@ -159,15 +160,20 @@ async def forget_old(deps: Deps) -> None:
 # --- going through a file ---------------------------------------------------------------------------------------
 
 
-async def work_through(deps: Deps, shop_id: ShopId, import_id: str) -> None:
-    """Go through a file to its end, or put it off when the shop does not answer; may be called at any time."""
+async def work_through(
+    deps: Deps, shop_id: ShopId, import_id: str, *, hear: Callable[[int], None] = lambda _lines: None
+) -> None:
+    """Go through a file to its end, or put it off when the shop does not answer; may be called at any time.
+
+    `hear` is told after each batch how many lines are done.
+    """
     async with deps.database.connection() as conn, conn.transaction():
         shop = await shops.get(conn, shop_id)
         row = await imports.get(conn, import_id)
         lent = await imports.claim(conn, shop_id, import_id, lease_s=_LEASE_S, at=deps.clock())
     if shop is None or row is None or lent is None:
         return
-    work = _Work(deps=deps, shop=shop, import_id=import_id, lent=lent, made_by=row.made_by)
+    work = _Work(deps=deps, shop=shop, import_id=import_id, lent=lent, made_by=row.made_by, hear=hear)
     try:
         await _all_batches(work)
     except ShopifyError as error:
@@ -187,6 +193,7 @@ async def _all_batches(work: _Work) -> None:
         place += len(chunk)
         if not await _one_batch(work, chunk, place):
             return
+        work.hear(place)
     async with work.deps.database.connection() as conn:
         await imports.end(conn, work.shop.shop_id, work.import_id, work.lent, at=work.deps.clock())
 

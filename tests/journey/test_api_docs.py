@@ -13,6 +13,7 @@ from stockwright.web.api.openapi import PREFIX
 from stockwright.web.api.problems import Kind
 from tests.journey.api_client import SHARE, Api, a_message, play
 from tests.journey.listings import add_listing
+from tests.journey.people import furnish_people
 from tests.journey.service import SECRET, TOKEN
 from tests.journey.test_shared_stock_faults import WITHOUT_ORDERS, set_rule, sold_twice
 
@@ -76,6 +77,7 @@ async def furnish(api: Api) -> dict[str, str]:
                values (%s, 'run_left', %s, 'k', '*', 'running', now())""",
             (service.shop_id, made["id"]),
         )
+    subscriber, checked = await furnish_people(service, poster)
     offer = await client.post(
         "/offers", json={"shop": DOMAIN_OF_DOCS, "name": "Spring", "items": [poster.gid]}
     )
@@ -97,6 +99,8 @@ async def furnish(api: Api) -> dict[str, str]:
         "OFFERTAG": offer.headers["etag"],
         "PRODUCT": poster.gid.rsplit("/", 1)[-1],
         "SHOP": DOMAIN_OF_DOCS,
+        "SUBSCRIBER": subscriber,
+        "IMPORT": checked,
     }
 
 

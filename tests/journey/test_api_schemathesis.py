@@ -25,6 +25,7 @@ from stockwright.web.api.openapi import PREFIX
 from stockwright.web.api.operations import AnyOperation, PageQuery
 from tests.journey.api_client import SHARE, Api, a_message, serving
 from tests.journey.listings import TAG, add_listing
+from tests.journey.people import furnish_people
 from tests.journey.service import DOMAIN
 from tests.journey.test_shared_stock import ACROSS
 from tests.postgres_fixture import DatabaseServer
@@ -104,6 +105,7 @@ async def furnish(api: Api) -> dict[str, list[str]]:
         for number in range(3):
             await messages.insert(conn, service.shop_id, a_message(number), service.clock.now())
     offers = await furnish_offers(api, posters[0].gid)
+    subscriber, checked = await furnish_people(service, posters[0])
     listed = {
         name: [item[key] for item in (await client.get(address)).json()["items"]]
         for name, address, key in (
@@ -116,6 +118,8 @@ async def furnish(api: Api) -> dict[str, list[str]]:
         "wanted": [sharing, *idle[:10]],
         "unwanted": idle[10:],
         "domain": [DOMAIN],
+        "subscriber_id": [subscriber],
+        "import_id": [checked],
         "kind": [ACROSS[0]],
         "product_number": [poster.gid.rsplit("/", 1)[-1] for poster in posters],
         "items": [poster.gid for poster in posters],
@@ -197,6 +201,8 @@ def make_real(stage: Stage, case: Case) -> None:
         real = {
             "shop": DOMAIN,
             "items": stage.known["items"][:2],
+            "email": "ann@example.com",
+            "csv": "email,variant_id\nann@example.com,1",
             "automation": {"stockwright_automation": 1, **file},
             **file,
         }

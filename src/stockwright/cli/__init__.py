@@ -8,7 +8,18 @@ from collections.abc import Sequence
 
 import typer
 
-from stockwright.cli import automations, mail, mail_returns, offers, running, runs, shops, stock, users
+from stockwright.cli import (
+    automations,
+    mail,
+    mail_returns,
+    offers,
+    running,
+    runs,
+    shops,
+    stock,
+    subscribers,
+    users,
+)
 from stockwright.cli.output import tell
 from stockwright.model import StockwrightError
 from stockwright.store.database import Unreachable
@@ -27,6 +38,7 @@ COMMANDS.add_typer(automations.COMMANDS, name="automation")
 runs.add_to(COMMANDS)
 COMMANDS.add_typer(stock.COMMANDS, name="stock")
 COMMANDS.add_typer(offers.COMMANDS, name="offer")
+COMMANDS.add_typer(subscribers.COMMANDS, name="subscribers")
 mail_returns.add_to(mail.COMMANDS)
 COMMANDS.add_typer(mail.COMMANDS, name="mail")
 COMMANDS.add_typer(users.USERS, name="user")

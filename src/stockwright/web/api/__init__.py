@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from stockwright.web.api import automations, messages, offers, pools, runs, shops
+from stockwright.web.api import automations, messages, offers, people, pools, runs, shops, subscribers
 from stockwright.web.api.answering import Door
 from stockwright.web.api.openapi import PREFIX, describe
 from stockwright.web.api.operations import AnyOperation, ApiDeps
@@ -24,6 +24,8 @@ OPERATIONS: tuple[AnyOperation, ...] = (
     *runs.OPERATIONS,
     *pools.OPERATIONS,
     *messages.OPERATIONS,
+    *subscribers.OPERATIONS,
+    *people.OPERATIONS,
     *offers.OPERATIONS,
 )
 
