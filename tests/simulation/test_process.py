@@ -4,6 +4,7 @@ import pytest
 
 from tests.real_processes import Part
 from tests.simulation.process import run
+from tests.simulation.process.judging import PoolFacts, undecidable
 from tests.simulation.process.schedule import KILLED_ALONE, SPREAD_FROM, SPREAD_PRODUCTS, schedule_of
 
 SHARED, SPREAD = 7, SPREAD_FROM + 7
@@ -35,6 +36,46 @@ def test_spread_orders_let_every_product_sell_once_before_any_sells_again() -> N
     for first in range(0, len(sold) - SPREAD_PRODUCTS, SPREAD_PRODUCTS // 7):
         assert len(set.union(*sold[first : first + SPREAD_PRODUCTS])) == SPREAD_PRODUCTS
     assert not schedule.may_freeze
+
+
+ROW = {"member": ["item 1", "here"], "from": 10, "delta": -1, "stamp": None}
+LOST = (
+    {
+        "item": "item 1",
+        "location": "here",
+        "cause": "api",
+        "idempotency_key": "k",
+        "at": "2026-01-05T09:00:01",
+    },
+)
+SOLD = {
+    "item": "item 1",
+    "location": "here",
+    "cause": "order",
+    "idempotency_key": None,
+    "at": "2026-01-05T09:00:02",
+}
+
+
+@pytest.mark.parametrize(
+    ("history", "level", "within", "excused"),
+    [
+        pytest.param((*LOST, SOLD), 8, True, True, id="sold between the lost correction and the first look"),
+        pytest.param((*LOST, SOLD), 9, True, False, id="sold after a first look that showed the after-value"),
+        pytest.param((*LOST, SOLD), 8, False, False, id="nobody looked in time"),
+        pytest.param(LOST, 8, True, False, id="nobody sold it"),
+        pytest.param((SOLD,), 9, True, False, id="never applied"),
+    ],
+)
+def test_only_a_sale_before_a_first_look_in_time_excuses_a_freeze(history, level, within, excused) -> None:
+    look = {"key": "k", "within_window": within, "levels": [{"member": ["item 1", "here"], "level": level}]}
+    entries = (
+        {"kind": "intent_opened", "at": "2026-01-05T09:00:00", "data": {"key": "k", "rows": [ROW]}},
+        {"kind": "first_read", "at": "2026-01-05T09:00:03", "data": look},
+        {"kind": "frozen", "at": "2026-01-05T09:00:20", "data": {}},
+    )
+    pool = PoolFacts(place=("", ""), levels=(), frozen=True, reason="", state={}, entries=entries)
+    assert undecidable(pool, history) is excused
 
 
 def test_no_part_is_killed_more_often_in_a_row_than_a_supervisor_bears() -> None:

@@ -155,6 +155,9 @@ def judge(shop: ShopFacts, service: ServiceFacts, deliveries: Iterable[tuple[str
 def _judge_levels(shop: ShopFacts, service: ServiceFacts, verdict: Verdict) -> None:
     reported = {pool.place for pool in service.pools if pool.frozen and pool.reason}
     verdict.counts["frozen"] = sum(pool.frozen for pool in service.pools)
+    verdict.counts["frozen, undecidable"] = sum(
+        pool.frozen and undecidable(pool, shop.history) for pool in service.pools
+    )
     verdict.counts["pools"] = len(service.pools)
     truth = shop.truth()
     for place, levels in shop.wrong().items():
@@ -163,6 +166,27 @@ def _judge_levels(shop: ShopFacts, service: ServiceFacts, verdict: Verdict) -> N
             verdict.violations.append(f"{place} stands at {levels} and should at {truth[place]}, not frozen")
     if len(service.pools) != len(truth):
         verdict.violations.append(f"{len(truth)} stocks are shared and {len(service.pools)} have a pool")
+
+
+def undecidable(pool: PoolFacts, history: Iterable[Json]) -> bool:
+    """Whether the shop's own history shows why no rule could settle the correction that froze a pool.
+
+    It was applied, and an order moved one of its rows before the first look: that row shows neither its before-value
+    nor its after-value, and the same levels follow from no correction and other sales.
+    """
+    by_kind = {entry["kind"]: entry for entry in pool.entries}  # the newest of each kind
+    opened, look, frozen = (by_kind.get(kind) for kind in ("intent_opened", "first_read", "frozen"))
+    if not (opened and look and frozen and opened["data"]["key"] == look["data"]["key"]):
+        return False
+    if not look["data"]["within_window"]:
+        return False  # nobody looked in time: that is ours to answer for
+    moved = [one for one in history if opened["at"] < one["at"] < frozen["at"]]
+    if not any(one["idempotency_key"] == opened["data"]["key"] for one in moved):
+        return False
+    ordered = {(one["item"], one["location"]) for one in moved if one["cause"] != OURS}
+    shown = {tuple(row["member"]): row["level"] for row in look["data"]["levels"]}
+    rows = {tuple(row["member"]): row["from"] + row["delta"] for row in opened["data"]["rows"]}
+    return any(shown.get(level) != after and level in ordered for level, after in rows.items())
 
 
 def _judge_webhooks(service: ServiceFacts, deliveries: Iterable[tuple[str, str]], verdict: Verdict) -> None:

@@ -18,6 +18,7 @@ _COUNTED = (
     "unknown, settled by confirmed",
     "pools",
     "frozen",
+    "frozen, undecidable",
     "wrong",
 )
 

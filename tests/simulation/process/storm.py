@@ -81,8 +81,9 @@ class Storm:
         moved = replace(self._shop_facts(), history=self._history[: state["movements"]])
         if judging.levels_of(state) != moved.levels():
             verdict.violations.append("the shop's levels are not the sum of its history")
-        if verdict.counts["frozen"] and not self.schedule.may_freeze:
-            verdict.violations.append(f"{verdict.counts['frozen']} stocks froze although orders were spread")
+        needless = verdict.counts["frozen"] - verdict.counts["frozen, undecidable"]
+        if needless and not self.schedule.may_freeze:
+            verdict.violations.append(f"{needless} stocks froze although orders were spread")
         return Outcome(
             schedule=self.schedule,
             verdict=verdict,
