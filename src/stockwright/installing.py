@@ -289,10 +289,24 @@ async def _check(deps: Deps, row: AutomationRow, automation: Automation[Any], op
         raise _faulty("options.sales_channel_names", str(error)) from error
     if names.product_types:
         _check_types(names.product_types, await client.list_product_types())
+    if automation.tells_shoppers and row.enabled:
+        await _check_alone(deps, row)
     if automation.shares_stock and row.enabled:
         async with deps.database.connection() as conn:
             others = await automations.list_all(conn, row.shop_id)
         await _check_overlap(client, shop, row, others)
+
+
+async def _check_alone(deps: Deps, row: AutomationRow) -> None:
+    """One automation holds all that the merchant sets of the people who wait."""
+    async with deps.database.connection() as conn:
+        others = await automations.list_all(conn, row.shop_id)
+    for other in others:
+        if other.kind == row.kind and other.enabled and other.automation_id != row.automation_id:
+            raise Conflicting(
+                f"{other.name!r} ({other.automation_id}) already tells the shoppers of this shop. Change its options, "
+                f"or disable it first: stockwright automation disable {other.automation_id}"
+            )
 
 
 async def _check_scopes(deps: Deps, row: AutomationRow, automation: Automation[Any]) -> None:
