@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from psycopg.types.json import Jsonb
+
 from mail_sink import SmtpSink
 from mail_sink.mailbox import Mail, Mailbox
-from shopify_emulator import Product, Shop, VariantSpec
+from shopify_emulator import Product, Shop, VariantSpec, WebhookFault
 from stockwright.mail.account import Account, Security
 from stockwright.mail.message import Envelope
 from stockwright.mailing import Mailing, Senders
@@ -75,6 +77,10 @@ class Alerts:
         """The same, and let everything happen that is due."""
         self.stock(product, **levels)
         await self.service.settle()
+
+    def lose_webhooks(self) -> None:
+        """No webhook arrives from now on."""
+        self.shop.faults.rates({WebhookFault.DROP: 1.0})
 
     # --- people -------------------------------------------------------------------------------------------------
 
@@ -171,8 +177,6 @@ class Alerts:
 
     async def set_options(self, **options: Any) -> None:
         """Change the automation's options as they are stored, without an event."""
-        from psycopg.types.json import Jsonb
-
         await self.execute(
             "update automations set options = options || %(options)s where automation_id = %(id)s",
             {"options": Jsonb(options), "id": self.row.automation_id},

@@ -63,9 +63,9 @@ def test_a_lost_webhook_costs_ten_minutes(emptied: str) -> None:
         await it.service.fire_schedules()
         poster, other = it.sell_out(), it.sell_out("Nobody waits for it")
         await it.wait_for(poster, ANN)
+        it.lose_webhooks()
         it.stock(poster, A=2)
         it.stock(other, A=2)
-        it.shop.pending_webhooks().clear()
         it.service.requests.clear()
         await it.service.settle()
         assert it.told == []
@@ -82,8 +82,8 @@ def test_the_run_button_looks_at_what_people_wait_for(emptied: str) -> None:
         await it.install()
         poster = it.sell_out()
         await it.wait_for(poster, ANN)
+        it.lose_webhooks()
         it.stock(poster, A=2)
-        it.shop.pending_webhooks().clear()
         await installing.trigger(it.service.deps, it.row)
         await it.service.settle()
         assert it.told == [ANN]
