@@ -25,8 +25,17 @@ from stockwright.store.users import Attempts, UserRow
 
 Scope = Literal["read", "write"]
 
-SESSION_IDLE = timedelta(hours=12)
-SESSION_LIMIT = timedelta(days=7)
+
+@dataclass(frozen=True, kw_only=True)
+class SessionLimits:
+    """How long somebody stays signed in."""
+
+    idle: timedelta = timedelta(hours=12)  # without doing anything
+    whole: timedelta = timedelta(days=7)  # from signing in
+
+
+_LONGEST_SESSION = SessionLimits(idle=timedelta(hours=720), whole=timedelta(days=90))  # that settings allow
+
 SETUP_LINK_LIMIT = timedelta(hours=24)
 SHORTEST_PASSWORD = 12  # characters
 _LONGEST_PASSWORD = 1024
@@ -209,22 +218,24 @@ async def open_session(conn: Connection, user: UserRow, visitor: Visitor, *, now
     return SignedIn(token=token, user=user)
 
 
-def alive(now: datetime) -> Alive:
+def alive(now: datetime, limits: SessionLimits) -> Alive:
     """The limits that a session must keep at this moment."""
-    return Alive(seen_after=now - SESSION_IDLE, created_after=now - SESSION_LIMIT)
+    return Alive(seen_after=now - limits.idle, created_after=now - limits.whole)
 
 
-async def session_of(conn: Connection, token: str, *, now: datetime, seen: bool) -> SessionRow | None:
+async def session_of(
+    conn: Connection, token: str, *, now: datetime, seen: bool, limits: SessionLimits
+) -> SessionRow | None:
     """The session of a cookie; None when there is none or it is beyond its limits. `seen`: a person acts."""
-    session = await sessions.find(conn, hash_of(token), alive(now))
+    session = await sessions.find(conn, hash_of(token), alive(now, limits))
     if seen and session is not None and now - session.seen_at > timedelta(minutes=1):
         await sessions.touch(conn, session.session_id, at=now)
     return session
 
 
 async def forget_old(conn: Connection, *, now: datetime) -> None:
-    """Delete sessions and tries that count no more."""
-    await sessions.delete_stale(conn, alive(now))
+    """Delete sessions and tries that count no more, whatever the settings say."""
+    await sessions.delete_stale(conn, alive(now, _LONGEST_SESSION))
     await users.delete_attempts(conn, before=now - ATTEMPT_WINDOW)
 
 

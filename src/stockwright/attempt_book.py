@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self, assert_never
 
@@ -20,13 +20,16 @@ from stockwright.mail.account import Account
 from stockwright.mail.outcome import Failure, NotSent, Sent, Stage, Unknown
 from stockwright.mail.verdict import Verdict, judge, retry_pause
 from stockwright.model import ShopId
-from stockwright.store import alert_mail, mail_settings, messages
+from stockwright.store import alert_mail, mail_settings, messages, shops
 from stockwright.store.alert_mail import SettledMail
+from stockwright.store.audit import Actor, audit
 from stockwright.store.database import Connection, Unreachable
 from stockwright.store.mail_settings import Queue
 from stockwright.store.messages import Claimed, Ended
 
 LOG = structlog.get_logger(__name__)
+
+_QUEUE = Actor(user_id=None, name="the mail queue")
 
 POLICY_LIMIT = 5  # refusals by policy in a row that stop a queue
 LOOK_AGAIN = timedelta(hours=1)
@@ -227,6 +230,7 @@ class AttemptBook:
 async def stop(conn: Connection, deps: Deps, shop_id: ShopId, account: Account, reason: str) -> None:
     """Stop a shop's queue until its settings change or work again."""
     now = deps.clock()
+    await _note_stop(conn, shop_id, account, reason, now)
     await mail_settings.stop(
         conn, shop_id, reason=reason, account=account.digest, at=now, look_at=now + LOOK_AGAIN
     )
@@ -269,3 +273,12 @@ def _settled(end: _End, verdict: Verdict) -> SettledMail:
         reply=verdict.reply,
         suppress=isinstance(end.outcome, NotSent) and end.outcome.suppress,
     )
+
+
+async def _note_stop(conn: Connection, shop_id: ShopId, account: Account, reason: str, now: datetime) -> None:
+    """Write down that mail stops, once per stop; every page shows it, as no mail can tell of it."""
+    former = await mail_settings.queue(conn, shop_id)
+    if former.stopped_at is None or former.stopped_with != account.digest:
+        shop = await shops.get(conn, shop_id)
+        detail = {"server": account.server, "reason": reason}
+        await audit(conn, _QUEUE, "mail.stop", shop.domain if shop else str(shop_id), detail, at=now)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import assert_never
 
@@ -17,6 +17,8 @@ from stockwright.mailing import NO_SERVER, account_for, compose, dkim_key, new_m
 from stockwright.model import Json, StockwrightError
 from stockwright.sending import send_claimed
 from stockwright.store import mail_settings, messages, wake
+from stockwright.store.audit import COMMAND_LINE, Actor, audit
+from stockwright.store.database import Connection
 from stockwright.store.ids import new_id
 from stockwright.store.mail_settings import MailSettingsRow, Queue
 from stockwright.store.shops import Shop
@@ -82,6 +84,7 @@ async def change_settings(
     *,
     password: str | None = None,
     dkim_pem: str | None = None,
+    actor: Actor = COMMAND_LINE,
 ) -> MailSettingsRow:
     """Change some of a shop's mail settings (fields of MailSettingsRow) and let its queue try them.
 
@@ -93,7 +96,7 @@ async def change_settings(
         StockwrightError: the settings cannot be used; nothing was changed.
     """
     async with deps.database.connection() as conn, conn.transaction():
-        row = await mail_settings.get(conn, shop.shop_id)
+        row = former = await mail_settings.get(conn, shop.shop_id)
         if changes.get("host") == "":
             row = replace(row, port=None, username="", password=None, security="starttls")
         changed = _checked(replace(row, **_values(changes)))
@@ -107,8 +110,33 @@ async def change_settings(
             )
         account_for(deps.mailing, shop, changed)
         await mail_settings.save(conn, shop.shop_id, changed, deps.clock())
+        await _note_change(conn, actor, shop, was=former, now=changed, dkim_pem=dkim_pem, at=deps.clock())
         await wake.wake(conn, [(messages.queue_key(shop.shop_id), None)])
     return changed
+
+
+async def _note_change(
+    conn: Connection,
+    actor: Actor,
+    shop: Shop,
+    *,
+    was: MailSettingsRow,
+    now: MailSettingsRow,
+    dkim_pem: str | None,
+    at: datetime,
+) -> None:
+    """Write down who changed what; of secrets, only that they changed."""
+    changed = [
+        field.name
+        for field in fields(now)
+        if field.name != "updated_at" and getattr(was, field.name) != getattr(now, field.name)
+    ]
+    detail: dict[str, Json] = {"changed": changed, "host": now.host}
+    action = "mail.settings"
+    if dkim_pem is not None:
+        action = "mail.dkim" if dkim_pem else "mail.dkim.remove"
+        detail = {"domain": now.dkim_domain, "selector": now.dkim_selector} if dkim_pem else {}
+    await audit(conn, actor, action, shop.domain, detail, at=at)
 
 
 def _with_dkim(deps: Deps, row: MailSettingsRow, pem: str) -> MailSettingsRow:
@@ -125,7 +153,7 @@ def dkim_record(deps: Deps, row: MailSettingsRow) -> tuple[str, str] | None:
 
 
 async def set_dkim_key(
-    deps: Deps, shop: Shop, *, domain: str, selector: str, pem: str = ""
+    deps: Deps, shop: Shop, *, domain: str, selector: str, pem: str = "", actor: Actor = COMMAND_LINE
 ) -> MailSettingsRow:
     """Sign a shop's mail with this private key in place of the one that it has; "" makes one of 2,048 bits.
 
@@ -135,7 +163,7 @@ async def set_dkim_key(
     names = {"dkim_domain": domain.strip().lower(), "dkim_selector": selector.strip().lower()}
     if not pem:
         pem = (await asyncio.to_thread(new_key, names["dkim_domain"], names["dkim_selector"])).pem
-    return await change_settings(deps, shop, names, dkim_pem=pem)
+    return await change_settings(deps, shop, names, dkim_pem=pem, actor=actor)
 
 
 def _values(changes: Mapping[str, Json]) -> dict[str, Json]:
@@ -166,14 +194,15 @@ def _address(text: str, what: str) -> str:
     return checked_address(text, what=what) if text else ""
 
 
-async def resume(deps: Deps, shop: Shop) -> None:
+async def resume(deps: Deps, shop: Shop, *, actor: Actor = COMMAND_LINE) -> None:
     """Forget a stop or a pause, and wake the queue."""
     async with deps.database.connection() as conn, conn.transaction():
         await mail_settings.clear(conn, shop.shop_id)
+        await audit(conn, actor, "mail.resume", shop.domain, {}, at=deps.clock())
         await wake.wake(conn, [(messages.queue_key(shop.shop_id), None)])
 
 
-async def send_test(deps: Deps, shop: Shop, *, to: str) -> TestResult:
+async def send_test(deps: Deps, shop: Shop, *, to: str, actor: Actor = COMMAND_LINE) -> TestResult:
     """Send a test mail now, past the queue, over a connection of its own; it is kept like any other message.
 
     A stopped queue goes on when the test gets through.
@@ -197,6 +226,7 @@ async def send_test(deps: Deps, shop: Shop, *, to: str) -> TestResult:
         key = new_id("test", now)
         message = await compose(conn, shop, kind="test_mail", key=key, to=to, data=data)
         message_id = await messages.insert(conn, shop.shop_id, new_message(message), now)
+        await audit(conn, actor, "mail.test", shop.domain, {"to": to, "server": account.server}, at=now)
         claimed = await messages.claim(
             conn, shop.shop_id, limit=1, lease_s=_TEST_LEASE_S, message_id=message_id
         )

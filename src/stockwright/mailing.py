@@ -280,6 +280,16 @@ def shop_data(shop: Shop) -> JsonObject:
     return {"name": shop.name or shop.domain, "domain": shop.domain, "url": f"https://{shop.domain}"}
 
 
+def run_data(mailing: Mailing, run_id: str) -> dict[str, str]:
+    """How a mail points to a run."""
+    url = mailing.public_url
+    return {
+        "id": run_id,
+        "url": f"{url}/runs/{run_id}" if url else "",
+        "command": f"stockwright explain {run_id}",
+    }
+
+
 def time_text(at: datetime, shop: Shop) -> str:
     """A moment in the shop's time zone, e.g. 20 Nov 2026, 14:05 CET."""
     zone = time_zone(shop.timezone) or ZoneInfo("UTC")

@@ -13,7 +13,7 @@ import structlog
 from stockwright.deps import Deps
 from stockwright.mail.addresses import MailRefused
 from stockwright.mail.templates import one_line
-from stockwright.mailing import queue_mail, time_text
+from stockwright.mailing import queue_mail, run_data, time_text
 from stockwright.model import Event, EventId, Json, JsonObject, NewEvent, RunId, Source
 from stockwright.store import automations, inbox, mail_settings, messages, runs, shops
 from stockwright.store.automations import AutomationRow
@@ -103,7 +103,7 @@ async def _mail_owner(
     )
     data = {
         "automation": {"name": automation.name},
-        "run": {**run_data(deps, run.run_id), "failed_at": time_text(at, shop)},
+        "run": {**run_data(deps.mailing, run.run_id), "failed_at": time_text(at, shop)},
         "cause": cause_of(error),
         "because": run.because,
         "subject": run.title,
@@ -111,16 +111,6 @@ async def _mail_owner(
         "details": _details(error),
     }
     await queue_mail(conn, shop, kind="error_report", key=key, to=to, data=data, at=at)
-
-
-def run_data(deps: Deps, run_id: str) -> dict[str, str]:
-    """How a mail points to a run."""
-    public_url = deps.mailing.public_url
-    return {
-        "id": run_id,
-        "url": f"{public_url}/runs/{run_id}" if public_url else "",
-        "command": f"stockwright explain {run_id}",
-    }
 
 
 def _details(error: JsonObject) -> list[dict[str, str]]:

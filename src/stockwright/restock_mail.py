@@ -11,7 +11,7 @@ from stockwright.automations.contract import RestockMail, Unmailed
 from stockwright.deps import Deps
 from stockwright.mail.addresses import MailRefused
 from stockwright.mail.kinds import STAFF_BACK_IN_STOCK
-from stockwright.mailing import queue_mail
+from stockwright.mailing import queue_mail, run_data
 from stockwright.model import EffectId, JsonObject, RunId, gid_number
 from stockwright.situations import Loaded
 from stockwright.store import restocks
@@ -67,14 +67,10 @@ async def _queue(
 
 
 def _data(deps: Deps, loaded: Loaded, mail: RestockMail, run_id: RunId) -> JsonObject:
-    listed, url = mail.products[:_LISTED], deps.mailing.public_url
+    listed = mail.products[:_LISTED]
     return {
         "automation": {"name": loaded.situation.name},
-        "run": {
-            "id": run_id,
-            "url": f"{url}/runs/{run_id}" if url else "",
-            "command": f"stockwright explain {run_id}",
-        },
+        "run": run_data(deps.mailing, run_id),
         "product_count": len(mail.products),
         "more_count": len(mail.products) - len(listed),
         "products": [_product(loaded.shop.domain, one) for one in listed],

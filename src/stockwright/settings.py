@@ -147,6 +147,12 @@ class Settings(BaseModel):
         default=7, ge=2, le=365, description="Repeated webhooks are recognised for this long."
     )
 
+    session_idle_hours: int = Field(
+        default=12, ge=1, le=720, description="Who does nothing in the admin site for this long is signed out."
+    )
+    session_days: int = Field(
+        default=7, ge=1, le=90, description="Everybody signs in to the admin site again after this long."
+    )
     keep_messages_days: int = Field(
         default=365, ge=30, le=3650, description="Mail that was sent or has failed is kept for this long."
     )

@@ -82,7 +82,9 @@ class Story:
 
     def waited(self) -> "Story":
         """The dead time passes without an answer, and the levels prove nothing."""
-        for member in self.levels:  # each was sold once: none shows what it was before the correction, or after
+        for (
+            member
+        ) in self.levels:  # each was sold once: none shows what it was before the correction, or after
             self.levels[member] -= 1
         self._feed(self._read(), minutes=5)
         self._feed(Tick(at=self.at), minutes=5)

@@ -4,10 +4,14 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from starlette.routing import Match
 
+from stockwright.mailing import Mailing, run_data
+from stockwright.web.admin import SECTIONS
 from tests.browser.mails import fill_mail, put_in_state
 from tests.browser.site import RunningSite, running_site
 from tests.journey.test_admin_security import Visitor
@@ -245,3 +249,51 @@ def test_a_key_of_another_domain_is_refused_at_its_form(ann: Visitor, shop_id: i
     refused = ann.form(f"/mail/settings/{shop_id}/dkim", domain="other.example", selector="s1", pem="")
     assert refused.status_code == 422
     assert "The DKIM key is of other.example" in refused.text
+
+
+# --- a stopped queue --------------------------------------------------------------------------------------
+
+
+def test_stopped_mail_is_told_on_every_page_and_on_home(
+    site: RunningSite, ann: Visitor, shop_id: int
+) -> None:
+    site.execute(
+        "insert into mail_queues (shop_id, stopped_at, stop_reason, stopped_with)"
+        " values (%s, now(), '535 5.7.8 sign in first', 'x')",
+        shop_id,
+    )
+    for path in ("/automations", "/runs", "/stock", "/mail/messages", "/settings/users"):
+        text = ann.client.get(path).text
+        assert "is stopped</strong>" in text and "535 5.7.8 sign in first" in text, path
+        assert f'href="/mail/settings/{shop_id}"' in text, path
+    home = ann.client.get("/").text
+    assert "Mail is stopped: 535 5.7.8 sign in first" in home and "needs you" in home
+    ann.client.post(f"/mail/settings/{shop_id}/resume", data={"_csrf": ann.token()})
+    assert "is stopped" not in ann.client.get("/runs").text
+    assert actions(site)[-1] == "mail.resume"
+
+
+def test_a_change_of_settings_and_its_note_are_kept_or_lost_together(
+    site: RunningSite, ann: Visitor, shop_id: int
+) -> None:
+    site.execute(
+        "create function refuse() returns trigger language plpgsql as"
+        " $$ begin raise exception 'no note today'; end $$"
+    )
+    site.execute("create trigger refuse before insert on audit_log for each row execute function refuse()")
+    assert save(ann, shop_id).status_code == 500
+    assert site.execute("select 1 from mail_settings") == []
+    site.execute("drop trigger refuse on audit_log")
+    assert save(ann, shop_id).status_code == 303
+    [(who, detail)] = site.execute("select user_name, detail from audit_log where action = 'mail.settings'")
+    assert who == "ann"
+    assert {"host", "password", "username"} <= set(detail["changed"])
+    assert "swordfish" not in str(detail)
+
+
+def test_a_mails_link_to_a_run_is_a_page_of_the_site() -> None:
+    url = urlsplit(run_data(Mailing(public_url="https://stock.example.com"), "run_1")["url"])
+    routes = [route for section in SECTIONS for route in section.routes]
+    scope = {"type": "http", "method": "GET", "path": url.path}
+    [found] = [route for route in routes if route.matches(scope)[0] is Match.FULL]
+    assert found.path == "/runs/{run_id}"  # type: ignore[attr-defined]

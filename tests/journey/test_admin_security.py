@@ -349,3 +349,55 @@ def test_a_setup_link_is_good_once_and_not_beside_a_user(site: RunningSite) -> N
     assert stranger.client.get("/setup/old link").status_code == 200  # a link that a race left behind
     site.add_user("bert", "five words are better")
     assert stranger.client.get("/setup/old link").status_code == 404
+
+
+# --- characters that no text may have ---------------------------------------------------------------------
+
+
+def gets() -> list[str]:
+    routes = [route for section in SECTIONS for route in section.routes]
+    return [route.path for route in routes if "GET" in (route.methods or ())]  # type: ignore[attr-defined]
+
+
+def test_a_nul_character_is_refused_by_every_form_with_the_name_of_its_field(ann: Visitor) -> None:
+    token = ann.token("/settings/users")
+    for path in (*posts(), "/sign-out", "/sign-in", "/setup/x"):
+        for field in ("name", "na\0me"):
+            answer = ann.client.post(
+                re.sub(r"\{\w+\}", "1", path),
+                data={"_csrf": token, field: "a\0b" if field == "name" else "x"},
+            )
+            assert answer.status_code == 400, (path, field)
+            assert "The field name holds a NUL character" in answer.text, (path, field)
+
+
+def test_a_nul_character_in_the_name_of_a_file_is_no_fault(ann: Visitor) -> None:
+    form = {"_csrf": ann.token()}
+    answer = ann.client.post("/automations/import", data=form, files={"file": ("a\0.json", b"{}")})
+    assert answer.status_code < 500
+
+
+def test_a_nul_character_in_an_address_is_refused_by_every_page(site: RunningSite, ann: Visitor) -> None:
+    site.add_shop()
+    query = "q=%00&to=%00&product=%00&state=%00&shop=%00&before=%00&kind=%00&locale=%00"
+    for path in gets():
+        odd = [f"{re.sub(r'{[^}]+}', '1', path)}?{query}"]
+        if "{" in path:
+            odd.append(re.sub(r"{[^}]+}", "%00", path))
+        for address in odd:
+            assert ann.client.get(address).status_code in (400, 404), address
+
+
+# --- how long a session lasts -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("column", "hours"), [("seen_at", 3), ("created_at", 49)])
+def test_a_session_ends_when_the_settings_say(database: str, column: str, hours: int) -> None:
+    with running_site(database, session_idle_hours=2, session_days=2) as site:
+        site.add_user()
+        visitor = Visitor(site)
+        answer = visitor.sign_in()
+        assert "Max-Age=172800" in answer.headers["set-cookie"]
+        assert visitor.client.get("/runs").status_code == 200
+        site.execute(f"update sessions set {column} = now() - {hours} * interval '1 hour'")
+        assert visitor.client.get("/runs").status_code == 303

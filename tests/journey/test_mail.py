@@ -25,6 +25,12 @@ async def the_shop(service: MailService):
     return shop
 
 
+async def stops_noted(service: MailService) -> list[str]:
+    async with service.connections.connection() as conn:
+        found = await conn.execute("select user_name from audit_log where action = 'mail.stop'")
+        return [row[0] for row in await found.fetchall()]
+
+
 async def queue(service: MailService):
     async with service.connections.connection() as conn:
         return await mail_settings.queue(conn, service.shop_id)
@@ -147,6 +153,7 @@ def test_settings_that_do_not_work_stop_the_queue_until_they_change(database: st
         await service.run()
         stopped = await queue(service)
         assert stopped.stopped_at is not None and "535" in stopped.stop_reason
+        assert await stops_noted(service) == ["the mail queue"]
         assert [(one.state, one.attempts) for one in (await service.message("a"), await service.message("b"))] == [("pending", 0)] * 2  # fmt: skip
         tried = service.sink.connections
         await service.run()

@@ -23,6 +23,11 @@ _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 WHOLE = ""  # the errors that belong to no single field
 _CHECKS_LIMIT = 12  # so many suggestions are shown as boxes to tick
 _LONG_TEXT = 500
+_NAME_SHOWN = 60
+_NUL = (
+    "The field {name} holds a NUL character, which no text may have. Nothing was done. Go back, type the text anew "
+    "instead of pasting it, and send the form again."
+)
 _TOO_LARGE = "The form is larger than this page accepts ({limit:,} bytes). Nothing was done."
 
 
@@ -30,7 +35,7 @@ async def receive_form(request: Request, limit_bytes: int) -> FormData:
     """The posted form.
 
     Raises:
-        HTTPException: 413 too large, 400 of another type or malformed.
+        HTTPException: 413 too large, 400 of another type, malformed, or with a NUL character.
     """
     length = request.headers.get("content-length", "")
     if not length.isdecimal() or int(length[:20]) > limit_bytes:
@@ -38,7 +43,13 @@ async def receive_form(request: Request, limit_bytes: int) -> FormData:
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind not in _FORM_TYPES:
         raise HTTPException(400, "Only forms are accepted here.")
-    return await request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS, max_part_size=limit_bytes)
+    form = await request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS, max_part_size=limit_bytes)
+    for name, value in form.multi_items():
+        text = value if isinstance(value, str) else value.filename or ""
+        if "\0" in name or "\0" in text:
+            shown = name.replace("\0", "").strip() or "without a name"
+            raise HTTPException(400, _NUL.format(name=shown[:_NAME_SHOWN]))
+    return form
 
 
 @dataclass(frozen=True, kw_only=True)

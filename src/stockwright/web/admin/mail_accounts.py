@@ -19,7 +19,6 @@ from stockwright.mail_desk import (
 )
 from stockwright.model import Json, StockwrightError
 from stockwright.store import shops
-from stockwright.store.audit import audit
 from stockwright.store.mail_settings import MailSettingsRow
 from stockwright.store.shops import Shop
 from stockwright.web.admin.forms import WHOLE, Filled, fields, read_model
@@ -28,7 +27,7 @@ from stockwright.web.admin.routing import get, post
 from stockwright.web.admin.settings.shops import shop_of
 from stockwright.web.admin.site import Tab
 from stockwright.web.admin.tables import csv_response, wants_csv
-from stockwright.web.admin.visits import actor_of, deps_of, flash, form_of, visit_of
+from stockwright.web.admin.visits import actor_of, deps_of, flash, form_of
 
 HREF = "/mail/settings"
 TAB = Tab(title="Settings", href=HREF)
@@ -217,12 +216,15 @@ async def save(request: Request) -> Response:
         return await _form(request, shop, filled=filled)
     try:
         await change_settings(
-            deps_of(request), shop, _changes(filled.model), password=_password(filled.model)
+            deps_of(request),
+            shop,
+            _changes(filled.model),
+            password=_password(filled.model),
+            actor=actor_of(request),
         )
     except StockwrightError as error:
         refused = Filled[AccountForm](model=None, values=filled.values, errors={WHOLE: str(error)})
         return await _form(request, shop, filled=refused)
-    await _note(request, shop, "mail.settings", {"service": filled.model.service, "host": filled.model.host})
     flash(request, "Saved. Send a test to see whether it works.")
     return go(f"{HREF}/{shop.shop_id}")
 
@@ -250,12 +252,16 @@ async def set_key(request: Request) -> Response:
     form = filled.model
     try:
         await set_dkim_key(
-            deps_of(request), shop, domain=form.domain, selector=form.selector, pem=form.pem.strip()
+            deps_of(request),
+            shop,
+            domain=form.domain,
+            selector=form.selector,
+            pem=form.pem.strip(),
+            actor=actor_of(request),
         )
     except StockwrightError as error:
         refused = Filled[KeyForm](model=None, values=filled.values, errors={WHOLE: str(error)})
         return await _form(request, shop, key=refused)
-    await _note(request, shop, "mail.dkim", {"domain": form.domain, "selector": form.selector})
     flash(request, "Mail is signed from now on. Publish the record below before you rely on it.")
     return go(f"{HREF}/{shop.shop_id}#dkim")
 
@@ -279,8 +285,7 @@ async def ask_drop_key(request: Request) -> Response:
 async def drop_key(request: Request) -> Response:
     """Sign no more, and forget the key."""
     shop = await shop_of(request)
-    await change_settings(deps_of(request), shop, {}, dkim_pem="")
-    await _note(request, shop, "mail.dkim.remove", {})
+    await change_settings(deps_of(request), shop, {}, dkim_pem="", actor=actor_of(request))
     flash(request, "Mail is not signed any more. The key is forgotten.")
     return go(f"{HREF}/{shop.shop_id}")
 
@@ -291,25 +296,18 @@ async def test(request: Request) -> Response:
     to = str(form_of(request).get("to", "")).strip()
     try:
         checked_address(to)
-        result = await send_test(deps_of(request), shop, to=to)
+        result = await send_test(deps_of(request), shop, to=to, actor=actor_of(request))
     except StockwrightError as error:
         return await _form(request, shop, to=to, to_error=str(error))
-    await _note(request, shop, "mail.test", {"to": to, "sent": result.sent})
     return await _form(request, shop, result=result, to=to)
 
 
 async def go_on(request: Request) -> Response:
     """Forget a stop or a pause."""
     shop = await shop_of(request)
-    await resume(deps_of(request), shop)
-    await _note(request, shop, "mail.resume", {})
+    await resume(deps_of(request), shop, actor=actor_of(request))
     flash(request, "Mail goes on: what waits is tried now.")
     return go(f"{HREF}/{shop.shop_id}")
-
-
-async def _note(request: Request, shop: Shop, action: str, detail: dict[str, Json]) -> None:
-    async with deps_of(request).database.connection() as conn:
-        await audit(conn, actor_of(request), action, shop.domain, detail, at=visit_of(request).now)
 
 
 ROUTES = (

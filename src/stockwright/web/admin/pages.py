@@ -59,6 +59,7 @@ def page(
         user=visit.session.user_name if visit.session else None,
         csrf_token=visit.csrf,
         flashes=visit.flashes,
+        mail_stopped=visit.mail_stopped,
         now=visit.now,
         version=site.own.version,
         request_id=visit.request_id,

@@ -70,6 +70,7 @@ def _answering(
         request_id = secrets.token_hex(6)
         try:
             visit = await arrive(request, request_id)
+            _refuse_nul(request)
             if visit.session is None and not for_all:
                 response = _to_sign_in(request)
             else:
@@ -84,6 +85,12 @@ def _answering(
         return _finished(request, response)
 
     return endpoint
+
+
+def _refuse_nul(request: Request) -> None:
+    """No text of ours holds a NUL, and the database takes none."""
+    if "\0" in request.scope["path"] or "%00" in request.url.query:
+        raise HTTPException(400, "The address holds a NUL character (%00). Type it anew, or start from Home.")
 
 
 def _to_sign_in(request: Request) -> Response:

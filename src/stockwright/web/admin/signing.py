@@ -23,7 +23,6 @@ from stockwright.web.admin.visits import (
     visitor_of,
 )
 
-_COOKIE_S = int(access.SESSION_LIMIT.total_seconds())
 _LONGEST_NAME = 200
 
 
@@ -85,7 +84,7 @@ async def enter(request: Request) -> Response:
 
 def _with_session(request: Request, response: Response, token: str) -> Response:
     site = site_of(request)
-    set_cookie(response, site, session_cookie(site), token, max_age_s=_COOKIE_S)
+    set_cookie(response, site, session_cookie(site), token, max_age_s=int(site.session_limits.whole.total_seconds()))
     if form_cookie(site) in request.cookies:
         set_cookie(response, site, form_cookie(site), "", max_age_s=0)
     visit_of(request).token = request.cookies.get(form_cookie(site), "")

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from jinja2 import Environment
 from starlette.routing import BaseRoute
 
-from stockwright.access import Passwords
+from stockwright.access import Passwords, SessionLimits
 from stockwright.deps import Deps
 from stockwright.encryption import Cipher
 from stockwright.settings import Settings
@@ -56,6 +57,14 @@ class Site:
     sections: tuple[Section, ...]
     templates: Environment
     static: Callable[[str], str]
+
+    @property
+    def session_limits(self) -> SessionLimits:
+        """How long people stay signed in."""
+        settings = self.own.settings
+        return SessionLimits(
+            idle=timedelta(hours=settings.session_idle_hours), whole=timedelta(days=settings.session_days)
+        )
 
     @property
     def is_https(self) -> bool:

@@ -6,6 +6,7 @@ Handlers take a `Request`; everything about it that is ours hangs on `visit_of(r
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,7 +17,9 @@ from starlette.responses import Response
 from stockwright.access import Visitor, session_of
 from stockwright.deps import Deps
 from stockwright.model import JsonObject
+from stockwright.store import mail_settings
 from stockwright.store.audit import Actor
+from stockwright.store.mail_settings import Stopped
 from stockwright.store.sessions import SessionRow
 from stockwright.web.admin.site import Site
 from stockwright.web.clients import client_address
@@ -36,6 +39,7 @@ class Visit:
     form: FormData = field(default_factory=FormData)
     flashes: list[JsonObject] = field(default_factory=list)  # to be said, on this page or the next
     said: bool = False  # this page has said them
+    mail_stopped: Sequence[Stopped] = ()  # told on every page: by mail it cannot be told
 
     @property
     def csrf(self) -> str:
@@ -126,7 +130,11 @@ async def arrive(request: Request, request_id: str) -> Visit:
         async with site.own.deps.database.connection() as conn:
             # A page that looks again by itself does not keep anybody signed in.
             seen = "x-poll" not in request.headers
-            visit.session = await session_of(conn, cookie, now=visit.now, seen=seen)
+            visit.session = await session_of(
+                conn, cookie, now=visit.now, seen=seen, limits=site.session_limits
+            )
+            if visit.session:
+                visit.mail_stopped = await mail_settings.stopped(conn)
         if visit.session:
             visit.token = cookie
             visit.flashes = list(visit.session.flashes)
