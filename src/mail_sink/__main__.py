@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
+from mail_sink.mailbox import Mailbox
 from mail_sink.server import SmtpSink
 from mail_sink.web import web_app
 
@@ -32,6 +33,7 @@ def arguments() -> argparse.ArgumentParser:
         help="who may send; nobody named: everybody",
     )
     parser.add_argument("--certificate", type=Path, help="PEM with key and certificate: offers STARTTLS")
+    parser.add_argument("--journal", type=Path, help="a file that gets a line for every mail that was taken")
     return parser
 
 
@@ -48,7 +50,9 @@ def build(options: argparse.Namespace) -> SmtpSink:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(options.certificate)
     users = dict(user.split(":", 1) for user in options.user)
-    return SmtpSink(host=options.host, port=options.smtp_port, users=users, tls=tls)
+    journal = options.journal.open("a", encoding="utf-8") if options.journal is not None else None
+    mailbox = Mailbox(journal=journal)
+    return SmtpSink(mailbox=mailbox, host=options.host, port=options.smtp_port, users=users, tls=tls)
 
 
 async def serve(sink: SmtpSink, host: str, port: int) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import email
 import email.policy
+import re
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from functools import cached_property
 from itertools import count
-from typing import Any
+from typing import Any, TextIO
 
 KEPT = 5_000
+_MESSAGE_ID = re.compile(rb"^Message-ID:\s*(\S+)", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,7 @@ class Mailbox:
 
     mails: deque[Mail] = field(default_factory=lambda: deque(maxlen=KEPT))
     numbers: Any = field(default_factory=lambda: count(1))
+    journal: TextIO | None = None  # gets a line for every mail: its recipients, and its Message-ID
 
     def add(
         self, raw: bytes, *, sender: str, recipients: tuple[str, ...], user: str, encrypted: bool
@@ -96,6 +99,10 @@ class Mailbox:
             raw=raw,
         )
         self.mails.append(mail)
+        if self.journal is not None:
+            found = _MESSAGE_ID.search(raw)
+            self.journal.write(f"{','.join(recipients)} {found[1].decode() if found else '-'}\n")
+            self.journal.flush()
         return mail
 
     def find(self, number: int) -> Mail | None:

@@ -214,15 +214,40 @@ class _Session:
     async def _body(self) -> bytes:
         """The message up to its final dot, with doubled dots made single."""
         fault = self._sink.faults.take("body", self._recipients)
+        if fault is not None:
+            return await self._slow_body(fault)
+        raw = b"\r\n" + await self._until_final_dot()
+        return raw.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.").removeprefix(b"\r\n")
+
+    async def _until_final_dot(self) -> bytes:
+        """Everything up to a line that is a dot alone, that line included; most of it in one read."""
+        parts: list[bytes] = []
+        while True:
+            head = await self._reader.readexactly(3)
+            if b"\n" not in head:
+                return b"".join([*parts, head, await self._until(b"\n.\r\n")])
+            rest = b"" if head.endswith(b"\n") else await self._reader.readuntil(b"\n")
+            parts.append(head + rest)
+            if (b"\n" + head + rest).endswith(b"\n.\r\n"):
+                return b"".join(parts)
+
+    async def _until(self, end: bytes) -> bytes:
+        parts: list[bytes] = []
+        while sum(map(len, parts)) <= SIZE_LIMIT:
+            try:
+                parts.append(await self._reader.readuntil(end))
+            except asyncio.LimitOverrunError as error:
+                parts.append(await self._reader.readexactly(error.consumed))
+            else:
+                return b"".join(parts)
+        raise _Gone
+
+    async def _slow_body(self, fault: Fault) -> bytes:
+        """Line by line, each as slowly as ordered, or only the first of them."""
         lines: list[bytes] = []
-        size = 0
         while (line := await self._reader.readuntil(b"\n")) != b".\r\n":
-            if fault is not None:
-                await asyncio.sleep(fault.slow_s)
-                if fault.drop:
-                    raise _Gone
-            size += len(line)
-            if size > SIZE_LIMIT:
+            await asyncio.sleep(fault.slow_s)
+            if fault.drop:
                 raise _Gone
             lines.append(line.removeprefix(b".") if line.startswith(b".") else line)
         return b"".join(lines)

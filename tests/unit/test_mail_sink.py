@@ -1,6 +1,7 @@
 """The sink's page and JSON API, and the faults that it takes."""
 
 import asyncio
+import io
 import smtplib
 from email.message import EmailMessage
 
@@ -8,6 +9,7 @@ import httpx2
 import pytest
 
 from mail_sink import Fault, SmtpSink, web_app
+from mail_sink.mailbox import Mailbox
 
 EVIL = "<script>alert(1)</script>"
 
@@ -115,3 +117,30 @@ def test_a_fault_comes_true_as_often_as_ordered() -> None:
 def test_a_fault_that_means_nothing_is_refused(changes: dict) -> None:
     with pytest.raises(ValueError):
         Fault(**changes)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"\r\n", b".\r\n", b"..\r\n", b"a\r\n", b"a\r\n.\r\n", b"\r\n.\r\n", b"\r\n\r\n.\r\nb\r\n", b"ab\r\n.c\r\n",
+        b".a\r\n" * 30_000, b"x" * 200_000 + b"\r\n.\r\n", b"abc\r\n" * 50_000,
+    ],
+)  # fmt: skip
+def test_what_was_said_between_data_and_the_final_dot_is_kept_as_it_was(body: bytes) -> None:
+    head = b"Message-ID: <m@example.com>\r\n\r\n"
+
+    def deliver(port: int) -> None:
+        with smtplib.SMTP("127.0.0.1", port) as client:
+            for data in (body, head + body):
+                client.sendmail("a@example.com", ["b@example.com"], data)
+
+    async def whole(journal) -> list[bytes]:
+        async with SmtpSink(mailbox=Mailbox(journal=journal)) as sink:
+            await asyncio.to_thread(deliver, sink.port)
+            return [mail.raw for mail in sink.mailbox.mails]
+
+    with io.StringIO() as journal:
+        first, second = asyncio.run(whole(journal))
+        lines = journal.getvalue().splitlines()
+    assert first in (body, body + b"\r\n") and second in (head + body, head + body + b"\r\n")
+    assert lines == ["b@example.com -", "b@example.com <m@example.com>"]
