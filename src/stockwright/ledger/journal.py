@@ -8,6 +8,7 @@ Nothing here decides what to journal.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from stockwright.ledger.arithmetic import check
 from stockwright.ledger.state import (
@@ -44,7 +45,7 @@ def apply(state: PoolState | None, entry: Entry) -> PoolState:
         change = _CHANGES.get(entry.kind)
         if change is None:
             raise LedgerError(f"{entry.kind!r} is not a kind of journal entry")
-        after = change(replace(state, version=state.version + 1), Fields(entry.data), entry.at)
+        after = change(state, Fields(entry.data), entry.at)
     check(after)
     return after
 
@@ -101,13 +102,16 @@ def _observed(state: PoolState, data: Fields, _at: datetime) -> PoolState:
         if member.expected != row.int("from"):
             raise LedgerError(f"{member.id} stood at {member.expected}, the journal says {row.int('from')}")
         external = member.external + row.int("to") - row.int("from")
-        members[member.id] = replace(_stamp(member, row), external=external)
-    return _demand_stock(replace(state, members=members, t=state.t - data.int("surplus")), data)
+        members[member.id] = replace(member, external=external, stamp=_newest_stamp(member, row))
+    return _demand_stock(_next(state, members=members, t=state.t - data.int("surplus")), data)
 
 
 def _stamped(state: PoolState, data: Fields, _at: datetime) -> PoolState:
-    stamped = [_stamp(_member(state, row), row) for row in data.rows("stamps")]
-    return replace(state, members={**state.members, **{member.id: member for member in stamped}})
+    members = dict(state.members)
+    for row in data.rows("stamps"):
+        member = _member(state, row)
+        members[member.id] = replace(member, stamp=_newest_stamp(member, row))
+    return _next(state, members=members)
 
 
 def _joined(state: PoolState, data: Fields, _at: datetime) -> PoolState:
@@ -116,7 +120,7 @@ def _joined(state: PoolState, data: Fields, _at: datetime) -> PoolState:
         raise LedgerError(f"{id} joins pool {state.pool_id} twice")
     member = Member(id=id, units=data.int("units"), base=data.int("level"), stamp=data.optional_time("stamp"))
     excluded = {other: why for other, why in state.excluded.items() if other != id}
-    return _demand_stock(replace(state, members={**state.members, id: member}, excluded=excluded), data)
+    return _demand_stock(_next(state, members={**state.members, id: member}, excluded=excluded), data)
 
 
 def _left(state: PoolState, data: Fields, _at: datetime) -> PoolState:
@@ -126,7 +130,7 @@ def _left(state: PoolState, data: Fields, _at: datetime) -> PoolState:
     until = data.optional_time("excluded_until")
     if until is not None:
         excluded[leaver.id] = Exclusion(reason=data.text("why"), until=until)
-    left = replace(
+    left = _next(
         state,
         members=members,
         t=state.t + leaver.units * leaver.external,
@@ -145,11 +149,11 @@ def _without(wait: RaiseWait | None, id: MemberId) -> RaiseWait | None:
 
 def _raise_seen(state: PoolState, data: Fields, at: datetime) -> PoolState:
     levels = levels_from_json(data.rows("levels"))
-    return replace(state, raise_wait=RaiseWait(since=data.time("since"), changed_at=at, levels=levels))
+    return _next(state, raise_wait=RaiseWait(since=data.time("since"), changed_at=at, levels=levels))
 
 
 def _raise_cleared(state: PoolState, _data: Fields, _at: datetime) -> PoolState:
-    return replace(state, raise_wait=None)
+    return _next(state, raise_wait=None)
 
 
 def _intent_opened(state: PoolState, data: Fields, at: datetime) -> PoolState:
@@ -158,16 +162,16 @@ def _intent_opened(state: PoolState, data: Fields, at: datetime) -> PoolState:
     if state.closed is not None and state.closed.key == data.text("key"):
         raise LedgerError(f"pool {state.pool_id}: key {state.closed.key} was used before; each needs its own")
     rows = rows_from_json(data.rows("rows"))
-    return replace(state, intent=Intent(key=data.text("key"), rows=rows, opened_at=at, sent_at=at))
+    return _next(state, intent=Intent(key=data.text("key"), rows=rows, opened_at=at, sent_at=at))
 
 
 def _outcome_unknown(state: PoolState, data: Fields, at: datetime) -> PoolState:
-    return replace(state, intent=replace(_intent(state, data), unknown_since=at, resend_at=None))
+    return _next(state, intent=replace(_intent(state, data), unknown_since=at, resend_at=None))
 
 
 def _first_read(state: PoolState, data: Fields, at: datetime) -> PoolState:
     first = FirstRead(at=at, all_at_after_value=data.bool("all_at_after_value"))
-    return replace(state, intent=replace(_intent(state, data), first_read=first))
+    return _next(state, intent=replace(_intent(state, data), first_read=first))
 
 
 def _postponed(state: PoolState, data: Fields, _at: datetime) -> PoolState:
@@ -178,23 +182,28 @@ def _postponed(state: PoolState, data: Fields, _at: datetime) -> PoolState:
         resend_at=data.time("resend_at"),
         doubted=intent.doubted or data.text("answer") == "in_progress",
     )
-    return replace(state, intent=waiting)
+    return _next(state, intent=waiting)
 
 
 def _resent(state: PoolState, data: Fields, at: datetime) -> PoolState:
-    return replace(state, intent=replace(_intent(state, data), sent_at=at, resend_at=None))
+    return _next(state, intent=replace(_intent(state, data), sent_at=at, resend_at=None))
 
 
 def _intent_applied(state: PoolState, data: Fields, at: datetime) -> PoolState:
     intent = _intent(state, data)
     members = dict(state.members)
+    overwritten = {row.member("member"): row.time("stamp") for row in data.rows("overwritten")}
     for row in intent.rows:
-        member = members[row.member]
-        members[row.member] = replace(member, confirmed=member.confirmed + row.delta)
-    for overwritten in data.rows("overwritten"):
-        id, stamp = overwritten.member("member"), overwritten.time("stamp")
-        members[id] = replace(members[id], overwrote=stamp, wrote_at=at)
-    booked = replace(
+        member, stamp = members[row.member], overwritten.pop(row.member, None)
+        members[row.member] = replace(
+            member,
+            confirmed=member.confirmed + row.delta,
+            overwrote=stamp or member.overwrote,
+            wrote_at=at if stamp else member.wrote_at,
+        )
+    if overwritten:
+        raise LedgerError(f"the correction {intent.key} overwrote levels that it did not write")
+    booked = _next(
         state,
         members=members,
         intent=None,
@@ -217,7 +226,7 @@ def _shifted(wait: RaiseWait | None, intent: Intent) -> RaiseWait | None:
 
 def _intent_not_applied(state: PoolState, data: Fields, _at: datetime) -> PoolState:
     intent, why = _intent(state, data), data.text("why")
-    return replace(
+    return _next(
         state,
         intent=None,
         closed=Closed(key=intent.key, applied=False),
@@ -237,25 +246,25 @@ def _frozen(state: PoolState, data: Fields, at: datetime) -> PoolState:
         since=at,
         levels=levels_from_json(data.rows("levels")),
     )
-    return replace(state, frozen=frozen)
+    return _next(state, frozen=frozen)
 
 
 def _frozen_read(state: PoolState, data: Fields, _at: datetime) -> PoolState:
     if state.frozen is None:
         raise LedgerError(f"pool {state.pool_id} is not frozen")
-    return replace(state, frozen=replace(state.frozen, levels=levels_from_json(data.rows("levels"))))
+    return _next(state, frozen=replace(state.frozen, levels=levels_from_json(data.rows("levels"))))
 
 
 def _unfrozen(state: PoolState, _data: Fields, _at: datetime) -> PoolState:
-    return replace(state, frozen=None)
+    return _next(state, frozen=None)
 
 
 def _resolved(state: PoolState, _data: Fields, _at: datetime) -> PoolState:
-    return replace(state, excluded={}, failed_streak=0, stale_streak=0)
+    return _next(state, excluded={}, failed_streak=0, stale_streak=0)
 
 
 def _reviewed(state: PoolState, _data: Fields, _at: datetime) -> PoolState:
-    return replace(state, assumed=0)
+    return _next(state, assumed=0)
 
 
 _CHANGES: Mapping[str, Callable[[PoolState, Fields, datetime], PoolState]] = {
@@ -282,6 +291,11 @@ _CHANGES: Mapping[str, Callable[[PoolState, Fields, datetime], PoolState]] = {
 ENTRY_KINDS = frozenset({"adopted", "checkpoint", *_CHANGES})
 
 
+def _next(state: PoolState, **changes: Any) -> PoolState:
+    """The state with these fields changed, one entry later."""
+    return replace(state, version=state.version + 1, **changes)
+
+
 def _member(state: PoolState, row: Fields) -> Member:
     id = row.member("member")
     if id not in state.members:
@@ -289,11 +303,11 @@ def _member(state: PoolState, row: Fields) -> Member:
     return state.members[id]
 
 
-def _stamp(member: Member, row: Fields) -> Member:
+def _newest_stamp(member: Member, row: Fields) -> datetime | None:
     stamp = row.optional_time("stamp")
     if stamp is None or (member.stamp is not None and stamp <= member.stamp):
-        return member
-    return replace(member, stamp=stamp)
+        return member.stamp
+    return stamp
 
 
 def _intent(state: PoolState, data: Fields) -> Intent:

@@ -9,15 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
 class LedgerError(Exception):
     """An identity of the ledger is broken: a defect or a damaged journal, never a state of the shop."""
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class MemberId:
+class MemberId(NamedTuple):
     """One level: an inventory item at a location. Never a variant: several may share an item."""
 
     item_id: str  # gid://shopify/InventoryItem/...

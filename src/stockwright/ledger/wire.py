@@ -99,11 +99,11 @@ def member_id_to_json(id: MemberId) -> list[str]:
 
 
 def member_id_from_json(data: object) -> MemberId:
-    match data:
-        case [str(item), str(location)]:
+    if isinstance(data, (list, tuple)) and len(data) == 2:
+        item, location = data
+        if isinstance(item, str) and isinstance(location, str):
             return MemberId(item, location)
-        case _:
-            raise LedgerError(f"a member should be [item id, location id], is {data!r}")
+    raise LedgerError(f"a member should be [item id, location id], is {data!r}")
 
 
 def levels_to_json(levels: Mapping[MemberId, int]) -> list[Json]:

@@ -3,6 +3,7 @@
 `run` counts many seeds over several processes, `replay` tells one. Nothing here is asserted.
 """
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -59,7 +60,13 @@ def _results(seeds: range, processes: int) -> Iterator[Result]:
 
 
 def _run_chunk(seeds: range) -> list[Result]:
-    return [Simulation(scenario_of(seed)).run() for seed in seeds]
+    """Rubbish is collected once a chunk: looking for it all the time costs a tenth of the speed."""
+    gc.disable()
+    try:
+        return [Simulation(scenario_of(seed)).run() for seed in seeds]
+    finally:
+        gc.enable()
+        gc.collect()
 
 
 def _figures(results: Iterable[Result], took_s: float, processes: int) -> dict[str, str]:

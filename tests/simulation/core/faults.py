@@ -70,8 +70,10 @@ class Faults:
 
     def strikes(self, kind: str) -> bool:
         """Whether this fault happens now."""
+        if not self.on:
+            return False
         rate = self._rates.get(kind)
-        if rate is None or not self.on or self._rng.random() >= rate:
+        if rate is None or self._rng.random() >= rate:
             return False
         self.counts[kind] += 1
         return True

@@ -17,7 +17,7 @@ from tests.simulation.core.driver import Committed
 from tests.simulation.core.network import Reading, Shown
 from tests.simulation.core.outside import BY_ORDERS, Outside
 from tests.simulation.core.scenario import Scenario
-from tests.simulation.core.shop import OURS, Application, LevelKey, Shop
+from tests.simulation.core.shop import OURS, Application, Shop
 
 
 class Violation(Exception):
@@ -447,7 +447,7 @@ class Oracle:
             return
         for id, stay in truth.stays.items():
             member = state.members[id]
-            ours = self._ours(self._outside.levels[id], stay.start)
+            ours = self._shop.ours(self._outside.levels[id], after=stay.start)
             if member.confirmed != ours:
                 raise Violation(
                     f"I2: {key} says it moved {id.item_id} by {member.confirmed}, the shop says {ours}"
@@ -467,9 +467,6 @@ class Oracle:
             for id, stay in truth.stays.items()
         )
         return truth.s0 + truth.left + moved - truth.surplus
-
-    def _ours(self, level: LevelKey, after: int) -> int:
-        return sum(m.delta for m in self._shop.levels[level].movements if m.seq > after and m.cause == OURS)
 
 
 def _opens(entries: Sequence[Entry]) -> bool:

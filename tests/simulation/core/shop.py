@@ -41,6 +41,19 @@ class Level:
     deleted: bool = False
     movements: list[Movement] = field(default_factory=list)
     past: list[tuple[float, int, float, int]] = field(default_factory=list)  # since, quantity, stamp, seq
+    seqs: list[int] = field(default_factory=list)  # of the movements
+    ours: list[int] = field(
+        default_factory=lambda: [0]
+    )  # net movement by us: before all, after the first, ...
+    others: list[int] = field(default_factory=lambda: [0])  # the same by everybody else
+
+    def moved(self, movement: Movement) -> None:
+        """Remember a movement, and how much that is by now."""
+        is_ours = movement.cause == OURS
+        self.movements.append(movement)
+        self.seqs.append(movement.seq)
+        self.ours.append(self.ours[-1] + (movement.delta if is_ours else 0))
+        self.others.append(self.others[-1] + (0 if is_ours else movement.delta))
 
     @property
     def available(self) -> int | None:
@@ -120,7 +133,7 @@ class Shop:
         it = self.levels[level]
         it.quantity += delta
         it.stamp_s = self.stamp(now_s)
-        it.movements.append(Movement(self.seq, now_s, delta, cause, key))
+        it.moved(Movement(self.seq, now_s, delta, cause, key))
         it.past.append((now_s, it.quantity, it.stamp_s, self.seq))
 
     def adjust(self, key: str, rows: tuple[ChangeRow, ...], *, now_s: float) -> Answer:
@@ -168,7 +181,13 @@ class Shop:
 
     def outside(self, level: LevelKey, *, after: int, upto: int) -> int:
         """Net movement of the level by everybody but us, with after < seq <= upto."""
-        return sum(m.delta for m in self._between(level, after, upto) if m.cause != OURS)
+        it = self.levels[level]
+        return it.others[bisect_right(it.seqs, upto)] - it.others[bisect_right(it.seqs, after)]
+
+    def ours(self, level: LevelKey, *, after: int) -> int:
+        """Net movement of the level by us, with after < seq."""
+        it = self.levels[level]
+        return it.ours[-1] - it.ours[bisect_right(it.seqs, after)]
 
     def outside_volume(self, level: LevelKey, *, after: int, upto: int) -> int:
         """Sum of absolute outside movements, with after < seq <= upto."""
