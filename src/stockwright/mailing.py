@@ -15,7 +15,7 @@ import structlog
 
 from stockwright.mail.account import PORTS, Account, Security
 from stockwright.mail.dkim import DkimKey
-from stockwright.mail.kinds import Texts, builtin_for, kind_named, locales_for
+from stockwright.mail.kinds import Kind, Texts, builtin_for, kind_named, locales_for
 from stockwright.mail.message import Envelope, Message
 from stockwright.mail.smtp import Sender, SmtpSender
 from stockwright.mail.templates import Rendered, TemplateFailed, render
@@ -251,7 +251,7 @@ def rendered_for(
     shop: Shop, kind: str, locale: str, texts: Texts, data: JsonObject, *, foreword: str | None = None
 ) -> Rendered:
     """A template filled in; by the built-in one where a shop's own fails. `foreword` as for `render`."""
-    footer = f"Sent by Stockwright for {shop.domain}"
+    footer = footer_of(kind_named(kind), shop)
     try:
         return render(kind_named(kind), texts, data, locale=locale, footer=footer, foreword=foreword)
     except TemplateFailed as error:
@@ -275,9 +275,14 @@ async def texts_for(conn: Connection, shop_id: ShopId, kind: str, locale: str) -
     return own.locale, Texts(subject=own.subject, text=own.text, html=own.html)
 
 
+def footer_of(kind: Kind, shop: Shop) -> str:
+    """The line under a mail; shoppers have asked the shop, and read nothing of us."""
+    return "" if kind.to_shoppers else f"Sent by Stockwright for {shop.domain}"
+
+
 def shop_data(shop: Shop) -> JsonObject:
     """What every template may say of the shop."""
-    return {"name": shop.name or shop.domain, "domain": shop.domain, "url": f"https://{shop.domain}"}
+    return {"name": shop.name or shop.domain, "domain": shop.domain, "url": f"https://{shop.primary_host or shop.domain}"}
 
 
 def run_data(mailing: Mailing, run_id: str) -> dict[str, str]:

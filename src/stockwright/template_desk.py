@@ -11,7 +11,7 @@ from stockwright.mail.checks import Problem, check
 from stockwright.mail.kinds import DEFAULT_LOCALE, KINDS, Kind, Texts
 from stockwright.mail.message import Message
 from stockwright.mail.templates import Rendered, render
-from stockwright.mailing import new_message, shop_data, texts_for
+from stockwright.mailing import footer_of, new_message, shop_data, texts_for
 from stockwright.model import Json, StockwrightError
 from stockwright.store import messages, templates, wake
 from stockwright.store.audit import Actor, audit
@@ -77,7 +77,7 @@ def sample(shop: Shop, kind: Kind, texts: Texts) -> Rendered:
     if problems:
         raise StockwrightError("\n".join(str(problem) for problem in problems))
     data: dict[str, Json] = {**kind.sample, "shop": shop_data(shop)}
-    return render(kind, texts, data, locale=DEFAULT_LOCALE, footer=f"Sent by Stockwright for {shop.domain}")
+    return render(kind, texts, data, locale=DEFAULT_LOCALE, footer=footer_of(kind, shop))
 
 
 async def queue_sample(deps: Deps, shop: Shop, kind: Kind, *, to: str, actor: Actor) -> str:

@@ -41,3 +41,12 @@ def test_a_language_is_not_english(name: str, locale: str) -> None:
     own, english = builtin(name, locale), builtin(name, "en")
     assert own is not None and english is not None
     assert own.subject != english.subject and own.text != english.text and own.html != english.html
+
+
+@pytest.mark.parametrize("name", SHOPPERS)
+def test_shoppers_read_nothing_of_the_service(name: str) -> None:
+    kind, texts = kind_named(name), builtin(name, "en")
+    assert texts is not None and kind.to_shoppers
+    shown = render(kind, texts, kind.sample)
+    assert "Stockwright" not in shown.html + shown.text
+    assert 'class="foot"' not in shown.html

@@ -31,6 +31,7 @@ class Kind:
     meaning: str
     variables: Mapping[str, str]
     sample: JsonObject  # a value for each variable; also the shape that rendering asks for
+    to_shoppers: bool = False  # not to the shop's own people: says nothing of us
 
 
 _SHOP = {
@@ -182,6 +183,7 @@ _LINK = "https://stock.example.com/u/AAAAAAAAAAcAE3N1Yl8wMWs5cTJ6dDdtNGg4eDJjNnY
 
 SIGNUP_CONFIRMATION = Kind(
     name="signup_confirmation",
+    to_shoppers=True,
     title="Signed up",
     meaning="To a shopper who has asked to be told when an item is back.",
     variables={**_SHOP, **_ITEMS, **_UNSUBSCRIBE},
@@ -194,6 +196,7 @@ SIGNUP_CONFIRMATION = Kind(
 
 DOUBLE_OPT_IN = Kind(
     name="double_opt_in",
+    to_shoppers=True,
     title="Confirm the address",
     meaning="To a shopper who has to confirm the address before being told of anything.",
     variables={**_SHOP, **_ITEMS, "links.confirm": "The page with the button that confirms."},
@@ -206,6 +209,7 @@ DOUBLE_OPT_IN = Kind(
 
 BACK_IN_STOCK = Kind(
     name="back_in_stock",
+    to_shoppers=True,
     title="Back in stock, to shoppers",
     meaning="To everybody who waited: what they asked for is back. One mail per person and restock of a product.",
     variables={**_SHOP, **_ITEMS, **_UNSUBSCRIBE},
@@ -218,6 +222,7 @@ BACK_IN_STOCK = Kind(
 
 UNSUBSCRIBED = Kind(
     name="unsubscribed",
+    to_shoppers=True,
     title="Unsubscribed",
     meaning="The last mail to a shopper who unsubscribed on our page, where the shop wants it.",
     variables={**_SHOP, **_ITEMS, "is_all": "Whether it was from all notifications of the shop."},
