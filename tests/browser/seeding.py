@@ -12,6 +12,7 @@ from stockwright.store.audit import Actor, audit
 from stockwright.store.shops import NewShop
 from tests.browser.automated import fill_automations
 from tests.browser.mails import fill_mail
+from tests.browser.offered import fill_offers
 from tests.browser.people import fill_people
 from tests.browser.site import RunningSite
 from tests.browser.stocks import add_automation, fill_stock
@@ -37,6 +38,7 @@ def fill(site: RunningSite) -> dict[str, str]:
         **fill_stock(site, shop_id),
         **fill_mail(site, shop_id),
         **fill_people(site, shop_id),
+        **fill_offers(site, shop_id),
     }
 
 

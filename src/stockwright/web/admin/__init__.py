@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
 
-from stockwright.web.admin import automations, home, mail, runs, settings, signing, stock, subscribers
+from stockwright.web.admin import automations, home, mail, offers, runs, settings, signing, stock, subscribers
 from stockwright.web.admin.rendering import environment
 from stockwright.web.admin.routing import problem_for_all
 from stockwright.web.admin.site import AdminDeps, Section, Site
@@ -22,6 +22,7 @@ SECTIONS: tuple[Section, ...] = (
     automations.SECTION,
     runs.SECTION,
     stock.SECTION,
+    offers.SECTION,
     subscribers.SECTION,
     mail.SECTION,
     settings.SECTION,

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stockwright import upkeep
+from stockwright.adding import set_plan
 from stockwright.checking import Finding, Verdict, check_shop, worst
 from stockwright.model import ShopId, StockwrightError
 from stockwright.shopify.errors import ShopifyError
@@ -194,6 +195,15 @@ async def change_rule(request: Request) -> Response:
     return go(href_of(shop))
 
 
+async def change_plan(request: Request) -> Response:
+    """Put the shop on another plan."""
+    shop = await shop_of(request)
+    plan = str(form_of(request).get("plan", ""))
+    await set_plan(deps_of(request), shop, plan, by=actor_of(request))
+    flash(request, f"{shop.domain} is on the {plan} plan.")
+    return go(href_of(shop))
+
+
 async def ask_removal(request: Request) -> Response:
     """What removal means."""
     shop = await shop_of(request)
@@ -244,6 +254,7 @@ ROUTES = (
     post(HREF + "/{shop_id}/pause", pause),
     post(HREF + "/{shop_id}/resume", resume),
     post(HREF + "/{shop_id}/rule", change_rule),
+    post(HREF + "/{shop_id}/plan", change_plan),
     get(HREF + "/{shop_id}/remove", ask_removal),
     post(HREF + "/{shop_id}/remove", remove),
 )
