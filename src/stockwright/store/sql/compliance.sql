@@ -97,7 +97,10 @@ with chosen as (
     where s.shop_id = %(shop_id)s and s.state = 'queued' and m.state = 'cancelled'
     order by s.subscriber_id for update of s
 ), waiting as (
-    update subscribers s set state = 'pending', reason = %(reason)s, message_id = '', wave_id = ''
+    update subscribers s
+    set state = case s.delivered when 'sent' then 'unknown' when 'failed' then 'failed' else 'pending' end,
+        reason = %(reason)s, message_id = '', wave_id = '',
+        ended_at = case when s.delivered = '' then null else %(at)s::timestamptz end
     from chosen where s.shop_id = chosen.shop_id and s.subscriber_id = chosen.subscriber_id
 ), untold as (
     update notifications n set state = 'dropped', reason = %(reason)s, finished_at = %(at)s
