@@ -7,21 +7,21 @@ in the caller's transaction. What people do with offers is in `offer_desk`.
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from stockwright import notify_settings
 from stockwright.automations.availability import counted
-from stockwright.automations.notify_options import NotifyOptions, notify_options
+from stockwright.automations.notify_options import NotifyOptions
 from stockwright.deps import shop_as_read
 from stockwright.model import JsonObject, ShopId
 from stockwright.notify.catalogue import ShownProduct
 from stockwright.notify.gating import Counts, Gate, Shopwide, Standing, Stock, gates
 from stockwright.notify.offers import Item, Mode, Offer, Pause, Status, Terms
 from stockwright.notify.stopping import Look, SeenVariant, look, offer_after
-from stockwright.store import automations, offer_themes, offers
+from stockwright.store import offer_themes, offers
 from stockwright.store.audit import Actor, audit
 from stockwright.store.database import Connection
 from stockwright.store.offers import Covering, ItemRow, OfferRow, SeenRow
 from stockwright.store.shops import Shop
 
-NOTIFY_KIND = "notify-back-in-stock"
 SERVICE = Actor(user_id=None, name="Stockwright")  # changes that nobody makes by hand
 
 
@@ -43,11 +43,9 @@ async def gate(
 
 
 async def enabled_options(conn: Connection, shop_id: ShopId) -> NotifyOptions | None:
-    """What the shop's automation of the feature says; None when none is enabled. Of several the oldest counts."""
-    for row in await automations.list_all(conn, shop_id):
-        if row.kind == NOTIFY_KIND and row.enabled:
-            return notify_options(row.options)
-    return None
+    """What the shop's automation of the feature says; None when none is enabled."""
+    found = await notify_settings.enabled(conn, shop_id)
+    return found.options if found else None
 
 
 def stock_of(product: ShownProduct, shop: Shop, options: NotifyOptions) -> Stock:
@@ -68,6 +66,7 @@ def _shopwide(shop: Shop, options: NotifyOptions | None) -> Shopwide:
         is_enabled=options is not None,
         takes_sign_ups=options is not None and options.sign_ups,
         exclude_tags=options.exclude_tags if options else (),
+        continue_selling_counts=options is not None and options.continue_selling_counts,
     )
 
 

@@ -8,12 +8,11 @@ import pytest
 from shopify_emulator import ManualClock
 from shopify_emulator.access import ALL_SCOPES
 from shopify_emulator.faults import Fault
-from stockwright import offer_desk, offering
+from stockwright import notify_settings, offer_desk, offering
 from stockwright.deps import refresh_shop
 from stockwright.model import Conflicting, FaultyFields, gid
 from stockwright.notify.offers import Mode, Terms, Verb
 from stockwright.offer_upkeep import OfferUpkeep, subscribe_orders
-from stockwright.offering import NOTIFY_KIND
 from stockwright.store import audit, offer_orders, offer_themes, offers, shops
 from stockwright.store.offers import OfferRow
 from tests.journey.listings import Listing, add_listing
@@ -52,7 +51,7 @@ async def enable_notify(service: Service, options: str = "{}", *, plan: str = "p
             "insert into automations (shop_id, automation_id, kind, name, options, topics, enabled)"
             " values (%s, 'aut_n', %s, 'n', %s::jsonb, '{}', true)"
             " on conflict (shop_id, automation_id) do update set options = excluded.options",
-            (service.shop_id, NOTIFY_KIND, options),
+            (service.shop_id, notify_settings.KIND, options),
         )
         await conn.execute("update shops set plan = %s", (plan,))
 

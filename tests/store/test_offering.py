@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from stockwright import offering
+from stockwright import notify_settings, offering
 from stockwright.model import ItemGid, LevelRead, LocationGid, ProductGid, VariantGid, gid
 from stockwright.notify.catalogue import ShownProduct, ShownVariant
 from stockwright.notify.gating import Why
-from stockwright.offering import NOTIFY_KIND, apply_stock, gate, note_variants
+from stockwright.offering import apply_stock, gate, note_variants
 from stockwright.store import offer_themes, offers, shops
 from stockwright.store.offers import ItemRow, OfferRow
 from tests.store.rows import NOON, add_shop, open_pool, rows
@@ -56,7 +56,7 @@ async def add_notify(conn, shop_id, options: str = "{}", *, enabled: bool = True
     await conn.execute(
         "insert into automations (shop_id, automation_id, kind, name, options, topics, enabled)"
         " values (%s, 'aut_n', %s, 'n', %s::jsonb, '{}', %s)",
-        (shop_id, NOTIFY_KIND, options, enabled),
+        (shop_id, notify_settings.KIND, options, enabled),
     )
 
 

@@ -101,6 +101,17 @@ def test_case_01_bundle_parents_are_refused_and_other_variants_are_not() -> None
     assert found[WHITE].notify
 
 
+def test_case_18_a_variant_that_sells_on_is_asked_about_unless_that_counts_as_in_stock() -> None:
+    sells_on = ShownVariant(id=BLACK, title="B", item_id=ItemGid("i"), tracked=True, continue_selling=True)
+    one = shirt(variants=(sells_on,))
+    for counts in (False, True):
+        shop = Shopwide(is_premium=True, is_enabled=True, continue_selling_counts=counts)
+        found = gates(one, {BLACK: 0}, [standing()], shop, NOON)[BLACK]
+        assert found.notify is not counts
+        assert found.preorder, "what is ordered ahead goes by its stock"
+        assert (found.reason is Why.IN_STOCK) is counts
+
+
 def test_an_offer_of_one_variant_says_nothing_of_its_sibling() -> None:
     only_black = standing(items=(Item(product_id=PRODUCT, variant_id=BLACK),))
     found = gates(shirt(), {BLACK: 0, WHITE: 0}, [only_black], PREMIUM, NOON)

@@ -75,6 +75,7 @@ class Shopwide:
     is_enabled: bool  # an automation of the feature is enabled
     takes_sign_ups: bool = True
     exclude_tags: tuple[str, ...] = ()
+    continue_selling_counts: bool = False  # a variant that sells on when sold out is never asked about
 
 
 Stock = Mapping[str, int | None]  # variant id -> units at the locations that count; None = not tracked
@@ -133,6 +134,11 @@ def _refusal(product: ShownProduct, variant: ShownVariant, shop: Shopwide) -> tu
         return Why.BUNDLE, "It is a bundle: its stock is that of its parts."
     if product.status in ("DRAFT", "ARCHIVED"):
         return Why.NOT_SOLD, f"The product is {product.status.lower()}."
+    if shop.continue_selling_counts and variant.continue_selling:
+        return (
+            Why.IN_STOCK,
+            "It sells on when sold out, and an option of the automation counts that as in stock.",
+        )
     if tag := excluded_by(product.tags, shop.exclude_tags):
         return Why.EXCLUDED, f"The product has the tag {tag!r}, for which sign-ups are off."
     return _shop_refusal(shop)
