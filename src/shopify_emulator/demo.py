@@ -40,7 +40,7 @@ def prints(*, sku: str, sizes: tuple[str, ...] = (), price: str = "40.00") -> li
 
 
 def fill_demo(shop: Shop) -> None:
-    """Three locations and eleven products of a small print shop."""
+    """Three locations and twelve products of a small print shop."""
     toronto = shop.add_location("Toronto", primary=True)
     montreal = shop.add_location("Montreal")
     online = shop.add_location("Online warehouse")
@@ -48,6 +48,7 @@ def fill_demo(shop: Shop) -> None:
     _goods(shop, toronto, online)
     _hidden_and_empty(shop, toronto, montreal, online)
     _untracked(shop, toronto, online)
+    _sold_out_in_part(shop, toronto)
 
 
 def _prints(shop: Shop, toronto: Gid, montreal: Gid, online: Gid) -> None:
@@ -154,6 +155,19 @@ def _untracked(shop: Shop, toronto: Gid, online: Gid) -> None:
         variants=[VariantSpec(title="Per piece", sku="SERV-F", tracked=False, price=Decimal("35.00"))],
         product_type="Service",
         levels={toronto: 0},
+    )
+
+
+def _sold_out_in_part(shop: Shop, toronto: Gid) -> None:
+    shop.add_product(
+        "Tide Calendar",
+        variants=[
+            VariantSpec(title=size, sku=f"TIDE-{size}", price=Decimal(price), levels={toronto: level})
+            for size, price, level in (("A4", "18.00", 12), ("A3", "28.00", 0), ("A2", "38.00", 0))
+        ],
+        option_names=["Size"],
+        product_type="Stationery",
+        tags=["sea"],
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 
-from stockwright.model import Json, StockwrightError
+from stockwright.model import Json, StockwrightError, gid_number
 
 DOMAIN = "demo-shop.myshopify.com"
 _LIMIT_S = 10.0
@@ -28,12 +28,18 @@ class ShopProduct:
 
     id: str
     title: str
+    handle: str
     variants: tuple[ShopVariant, ...]
     published_on: tuple[str, ...] = ()  # publication ids
 
     def at(self, location: str) -> dict[str, int]:
         """Levels by variant title at a location id."""
         return {one.title: one.levels[location] for one in self.variants if location in one.levels}
+
+    @property
+    def sold_out(self) -> "tuple[ShopVariant, ...]":
+        """The variants of which there is none anywhere."""
+        return tuple(one for one in self.variants if sum(one.levels.values()) <= 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +62,11 @@ class BundledShop:
     def __init__(self, url: str, http: httpx2.AsyncClient) -> None:
         self.url = url
         self._http = http
+
+    def page_of(self, product: ShopProduct, variant: ShopVariant | None = None) -> str:
+        """The address of a product's page, with a variant chosen."""
+        query = f"?variant={gid_number(variant.id)}" if variant else ""
+        return f"{self.url}/products/{product.handle}{query}"
 
     async def is_up(self) -> bool:
         """Whether it answers."""
@@ -82,9 +93,12 @@ class BundledShop:
         """Refund a whole order, back into stock."""
         await self._act("refund", {"order": order, "restock": True})
 
-    async def edit(self, product: ShopProduct, *, location: str, available: int) -> None:
-        """Type one number into every variant of a product, in one save."""
-        edits = [{"item": one.item, "location": location, "available": available} for one in product.variants]
+    async def edit(
+        self, product: ShopProduct, *, location: str, available: int, only: ShopVariant | None = None
+    ) -> None:
+        """Type one number into every variant of a product, or `only` one, in one save."""
+        variants = product.variants if only is None else (only,)
+        edits = [{"item": one.item, "location": location, "available": available} for one in variants]
         await self._act("edit", {"edits": edits})
 
     async def fail_next(self, fault: str, *, operation: str = "*", count: int = 1) -> None:
@@ -117,8 +131,42 @@ def _product(data: Json) -> ShopProduct:
         for one in data["variants"]
     )
     return ShopProduct(
-        id=data["id"], title=data["title"], variants=variants, published_on=tuple(data["published_on"])
+        id=data["id"],
+        title=data["title"],
+        handle=data["handle"],
+        variants=variants,
+        published_on=tuple(data["published_on"]),
     )
+
+
+class Shopper:
+    """Somebody's browser, without script: pages and forms of the shop, and those behind links in mail."""
+
+    def __init__(self, http: httpx2.AsyncClient) -> None:
+        self._http = http
+
+    async def page(self, url: str) -> str:
+        """A page's HTML.
+
+        Raises:
+            StockwrightError: it is not answered with 200.
+        """
+        return _shown(await self._http.get(url, timeout=_LIMIT_S))
+
+    async def send(self, url: str, fields: Mapping[str, str], *, accept: str = "text/html") -> str:
+        """Send a form; the answer.
+
+        Raises:
+            StockwrightError: it is not answered with 200.
+        """
+        headers = {"Accept": accept}
+        return _shown(await self._http.post(url, data=dict(fields), headers=headers, timeout=_LIMIT_S))
+
+
+def _shown(answer: httpx2.Response) -> str:
+    if answer.status_code != 200:
+        raise StockwrightError(f"{answer.url} was answered with {answer.status_code}: {answer.text[:500]}")
+    return str(answer.text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +176,7 @@ class SunkMail:
     to: str
     subject: str
     text: str
+    headers: Mapping[str, str]
 
 
 class MailSink:
@@ -148,4 +197,7 @@ class MailSink:
     async def mails(self) -> list[SunkMail]:
         """Every mail that it holds."""
         answer = await self._http.get(f"{self.url}/api/mails?whole=1", timeout=_LIMIT_S)
-        return [SunkMail(to=one["to"], subject=one["subject"], text=one["text"]) for one in answer.json()]
+        return [
+            SunkMail(to=one["to"], subject=one["subject"], text=one["text"], headers=dict(one["headers"]))
+            for one in answer.json()
+        ]

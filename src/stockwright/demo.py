@@ -17,14 +17,17 @@ from typing import TypeVar
 
 import httpx2
 
-from stockwright import access, installing
+from stockwright import access, installing, offer_desk
 from stockwright.adding import ShopDraft, add_shop
 from stockwright.app import open_deps
-from stockwright.bundled_shop import DOMAIN, BundledShop, MailSink
-from stockwright.demo_story import Stage, play
+from stockwright.bundled_shop import DOMAIN, BundledShop, MailSink, Shopper
+from stockwright.demo_scene import Stage
+from stockwright.demo_shopper import WAITED_FOR
+from stockwright.demo_story import play
 from stockwright.deps import Deps
 from stockwright.listening import listen, stop_requests
-from stockwright.model import Json, StockwrightError
+from stockwright.model import Json, ShopId, StockwrightError
+from stockwright.notify.offers import Terms, Verb
 from stockwright.opening import VERSION, cipher, database
 from stockwright.settings import DATABASE_URL, Settings, load, variable
 from stockwright.shopify.accounts import AuthMode, ShopSecrets
@@ -58,6 +61,7 @@ _AUTOMATIONS: tuple[tuple[str, dict[str, Json]], ...] = (
     ),
     ("sync-across-variants", {"product_types": ["Art print"], "raise_settle_s": 0}),
     ("publish-back-in-stock", {"sales_channel_names": ["Online Store"], "email": _STAFF}),
+    ("notify-back-in-stock", {"settle_s": 0}),
 )
 
 T = TypeVar("T")
@@ -164,12 +168,14 @@ async def _run(options: DemoOptions, plan: Plan) -> int:
             open_deps(plan.settings, dsn, name="demo", pool_size=_POOL_SIZE)
         )
         rows = await _set_up(deps, plan)
+        sold_out = await _offer(deps, shop, rows[0].shop_id)
         password = await _ready_user(deps)
         _tell(f"Ready in {monotonic() - started:.1f} s.")
         if options.scripted:
             _tell(f"Admin site  {_way_in(plan, password)}")
-            return await _first(play(Stage(shop=shop, sink=sink, deps=deps, rows=rows)), stop) or 0
-        _tell(_page(plan, password))
+            stage = Stage(shop=shop, sink=sink, shopper=Shopper(http), deps=deps, rows=rows)
+            return await _first(play(stage), stop) or 0
+        _tell(_page(plan, password, sold_out))
         await _first(_until_a_part_ends(parts), stop)
         _tell("\nStopping ...")
         return 0
@@ -333,6 +339,14 @@ async def _set_up(deps: Deps, plan: Plan) -> list[AutomationRow]:
     return rows
 
 
+async def _offer(deps: Deps, shop: BundledShop, shop_id: ShopId) -> str:
+    """An active offer of a product that is sold out in part; the address of its page, with such a variant chosen."""
+    product = (await shop.state()).product(WAITED_FOR)
+    row = await offer_desk.create(deps, shop_id, Terms(name=f"{WAITED_FOR}, sold out"), items=[product.id])
+    await offer_desk.do(deps, row, Verb.ACTIVATE)
+    return shop.page_of(product, product.sold_out[0])
+
+
 async def _ready_user(deps: Deps) -> str:
     """The demo's own user of the admin site, with a new password at each start; the password."""
     password = "-".join(secrets.token_hex(2) for _ in range(3))
@@ -351,7 +365,7 @@ def _way_in(plan: Plan, password: str) -> str:
     return f"{plan.environ[variable('public_url')]}/   sign in as {_USER} with the password {password}"
 
 
-def _page(plan: Plan, password: str) -> str:
+def _page(plan: Plan, password: str, sold_out: str) -> str:
     program = Path(sys.executable).with_name("stockwright")
     reconcile_s = plan.settings.reconcile_every_s
     command = f"STOCKWRIGHT_HOME={plan.settings.home} {program if program.exists() else 'stockwright'}"
@@ -361,21 +375,25 @@ Stockwright {VERSION} runs against the bundled shop. Nothing leaves this machine
   The admin site {_way_in(plan, password)}
   The shop       {plan.shop_url}/
   Its storefront {plan.shop_url}/collections/all
+  Sold out       {sold_out}
   The mail       {plan.sink_url}/
   Its logs       {plan.settings.home / "logs"}
 
-Three automations are at work:
+Four automations are at work:
   Art prints                      variants are listings of one stock, at Toronto: a sale of one lowers the others
   Limited editions, accessories   a change of one variant is carried to the others, at every location
   All active products             back in stock, they are published to the Online Store; staff get one mail
+  {WAITED_FOR + ", in an offer":<32}shoppers press Notify me at what is sold out, and get one mail when it is back
 
 Try this:
   1. Open the shop and sell "Harbour at Dawn", framed. The unframed one follows while you look.
   2. Sell framed and unframed in one order: both fall by two. Refund it: both rise again.
   3. Lose the next webhook, sell a "Linen Tote", and watch the reconciliation find it within {reconcile_s:g} s:
      curl -d '{{"next": [{{"fault": "webhook_drop"}}]}}' {plan.shop_url}/_emulator/faults
-  4. In the admin site, open Stock for the history behind each number, and Runs for why each thing was done.
-  5. In another terminal, ask the same:
+  4. Open the page of what is sold out, press Notify me, and give any address. Type a stock into the shop for that
+     variant: one mail comes, whose links buy it and unsubscribe. Subscribers in the admin site tells why.
+  5. In the admin site, open Stock for the history behind each number, and Runs for why each thing was done.
+  6. In another terminal, ask the same:
 
      {command} stock show --shop {DOMAIN}
      {command} runs

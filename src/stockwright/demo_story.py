@@ -1,47 +1,36 @@
 """The story of `demo --scripted`: each step acts in the shop, waits for the effect, and shows the proof."""
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from random import Random
 from time import monotonic
 
-from stockwright.bundled_shop import BundledShop, MailSink, ShopProduct, SunkMail
-from stockwright.deps import Deps
+from stockwright import demo_shopper
+from stockwright.bundled_shop import SunkMail
+from stockwright.demo_scene import (
+    ASK_EVERY_S,
+    LIMIT_S,
+    Failed,
+    Scene,
+    Stage,
+    count_of,
+    levels_of,
+    tell,
+)
 from stockwright.explaining import clock_text, explain, history_lines, titles_of
 from stockwright.gathering import load_story
 from stockwright.ledger import wire
-from stockwright.model import ShopId, StockwrightError
+from stockwright.model import StockwrightError
 from stockwright.schedules import time_zone
-from stockwright.store import health, pools, runs
-from stockwright.store.automations import AutomationRow
+from stockwright.store import pools, runs
 from stockwright.store.pools import JournalRow, PoolRow
 from stockwright.upkeep import observe
 
-_LIMIT_S = 20.0
-_ASK_EVERY_S = 0.02
-_STILL_S = 0.7  # nothing may move for this long before a step counts as ended
 _ORDERS = 30
 _HIDDEN = "Lighthouse Study"  # sold out and on no channel in the first catalogue
 _RESTOCKED = 6
 _MAIL_LIMIT_S = 60.0
 _WRITES = "inventoryAdjustQuantities"
-_READ = "product"  # the root field that every read of a product has once
-
-
-class Failed(Exception):
-    """A step did not hold; the message says what differed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """Where the story plays."""
-
-    shop: BundledShop
-    sink: MailSink
-    deps: Deps
-    rows: Sequence[AutomationRow]
 
 
 async def play(stage: Stage) -> int:
@@ -54,85 +43,12 @@ async def play(stage: Stage) -> int:
             proof = await act(scene)
         except (Failed, StockwrightError) as error:
             failed += 1
-            _tell(f"FAIL {number}. {title}\n     {error}")
+            tell(f"FAIL {number}. {title}\n     {error}")
         else:
-            _tell(f"ok   {number}. {title} ({monotonic() - started:.1f} s)\n     {proof}")
+            tell(f"ok   {number}. {title} ({monotonic() - started:.1f} s)\n     {proof}")
     await _show_reasons(scene)
-    _tell("\nEvery step held." if not failed else f"\n{failed} of {len(_STEPS)} steps did not hold.")
+    tell("\nEvery step held." if not failed else f"\n{failed} of {len(_STEPS)} steps did not hold.")
     return 1 if failed else 0
-
-
-def _tell(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-# --- watching ---------------------------------------------------------------------------------------------
-
-
-@dataclass(kw_only=True)
-class Scene:
-    """One product at one place, on a stage; `stock` is what the story knows to be true."""
-
-    stage: Stage
-    location: str
-    kept: str  # title of the product that is kept in sync
-    shared: str  # title of the product whose variants are listings of one stock
-    last_order: str = ""
-    stock: dict[str, int] = field(default_factory=dict)
-
-    async def product(self, title: str) -> ShopProduct:
-        return (await self.stage.shop.state()).product(title)
-
-    async def until_all_show(self, title: str, wanted: int) -> float:
-        """Seconds until every variant shows a number and all is still; raises Failed when it does not come."""
-        started = monotonic()
-        while True:
-            levels = (await self.product(title)).at(self.location)
-            if set(levels.values()) == {wanted}:
-                took_s = monotonic() - started
-                await self.until_still()
-                await self.still_shows(title, wanted)
-                self.stock[title] = wanted
-                return took_s
-            if monotonic() - started > _LIMIT_S:
-                raise Failed(f"{title} should show {wanted} everywhere and shows {_levels(levels)}.")
-            await asyncio.sleep(_ASK_EVERY_S)
-
-    async def still_shows(self, title: str, wanted: int) -> None:
-        levels = (await self.product(title)).at(self.location)
-        if set(levels.values()) != {wanted}:
-            raise Failed(f"{title} should still show {wanted} everywhere and shows {_levels(levels)}.")
-
-    async def until_still(self) -> None:
-        """Wait until no webhook is on its way and no run waits or goes on."""
-        still_since, limit = monotonic(), monotonic() + _LIMIT_S
-        while monotonic() - still_since < _STILL_S:
-            if await self._is_busy():
-                still_since = monotonic()
-            if monotonic() > limit:
-                raise Failed("The service does not come to rest.")
-            await asyncio.sleep(_ASK_EVERY_S)
-
-    async def _is_busy(self) -> bool:
-        if (await self.stage.shop.state()).webhooks_pending:
-            return True
-        async with self.stage.deps.database.connection() as conn:
-            numbers = await health.read(conn)
-        return numbers.work.oldest_s > 0 or numbers.jobs.running > 0
-
-    async def requests(self) -> tuple[int, int]:
-        """Reads of products and writes of stock since the last reset."""
-        counts = (await self.stage.shop.state()).requests
-        return counts.get(_READ, 0), counts.get(_WRITES, 0)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
-def _levels(levels: Mapping[str, int]) -> str:
-    return ", ".join(f"{title} {level}" for title, level in levels.items())
 
 
 async def _open(stage: Stage) -> Scene:
@@ -201,7 +117,7 @@ async def _burst(scene: Scene) -> str:
     reads, writes = await scene.requests()
     return (
         f"{_ORDERS} orders at once on {len(product.variants)} variants: all at exactly {before - _ORDERS} after "
-        f"{took_s:.2f} s, for {_count(reads, 'read')} and {_count(writes, 'write')} in all."
+        f"{took_s:.2f} s, for {count_of(reads, 'read')} and {count_of(writes, 'write')} in all."
     )
 
 
@@ -213,7 +129,7 @@ async def _lost_webhook(scene: Scene) -> str:
     await scene.until_still()
     levels = (await scene.product(scene.kept)).at(scene.location)
     if sorted(levels.values())[1:] != [before] * (len(levels) - 1):
-        raise Failed(f"The webhook was to be lost, yet {scene.kept} shows {_levels(levels)}.")
+        raise Failed(f"The webhook was to be lost, yet {scene.kept} shows {levels_of(levels)}.")
     await observe(scene.stage.deps, list(scene.stage.rows))
     took_s = await scene.until_all_show(scene.kept, before - 1)
     return f"nobody was told of the sale; the reconciliation found it and all followed in {took_s:.2f} s."
@@ -234,8 +150,8 @@ async def _doubled_and_late(scene: Scene) -> str:
     if writes > 3:
         raise Failed(f"Three sales needed {writes} writes: a webhook that told nothing new was not free.")
     return (
-        f"three sales, one webhook doubled, one overtaken: all at {before - 3}, for {_count(reads, 'read')} "
-        f"and {_count(writes, 'write')}."
+        f"three sales, one webhook doubled, one overtaken: all at {before - 3}, for {count_of(reads, 'read')} "
+        f"and {count_of(writes, 'write')}."
     )
 
 
@@ -274,9 +190,9 @@ async def _back_in_stock(scene: Scene) -> str:
     await scene.stage.shop.edit(product, location=scene.location, available=_RESTOCKED)
     started = monotonic()
     while not (await scene.product(_HIDDEN)).published_on:
-        if monotonic() - started > _LIMIT_S:
+        if monotonic() - started > LIMIT_S:
             raise Failed(f"{_HIDDEN} was restocked and is not published.")
-        await asyncio.sleep(_ASK_EVERY_S)
+        await asyncio.sleep(ASK_EVERY_S)
     took_s = monotonic() - started
     mail = await _the_mail_about(scene, _HIDDEN)
     return (
@@ -291,7 +207,7 @@ async def _the_mail_about(scene: Scene, title: str) -> SunkMail:
     while not (found := [one for one in await scene.stage.sink.mails() if title in one.subject]):
         if monotonic() - started > _MAIL_LIMIT_S:
             raise Failed(f"Nobody was told of {title}.")
-        await asyncio.sleep(_ASK_EVERY_S)
+        await asyncio.sleep(ASK_EVERY_S)
     await scene.until_still()
     if len(found) > 1:
         raise Failed(f"{len(found)} mails told of {title}; there should be one.")
@@ -309,6 +225,9 @@ _STEPS: tuple[tuple[str, Callable[[Scene], Awaitable[str]]], ...] = (
     ("A correction whose answer is lost", _lost_answer),
     ("Listings of one stock, each sold three times", _three_times_three),
     ("A hidden product comes back in stock", _back_in_stock),
+    ("A shopper asks to be told of what is sold out", demo_shopper.ask),
+    ("It is back, and the shopper is told once", demo_shopper.restock),
+    ("The shopper unsubscribes", demo_shopper.unsubscribe),
 )
 
 
@@ -319,16 +238,12 @@ async def _pool(scene: Scene, title: str) -> PoolRow:
     product = await scene.product(title)
     async with scene.stage.deps.database.connection() as conn:
         found = await pools.list_pools(
-            conn, _shop_id(scene), product_id=product.id, only_frozen=False, limit=100
+            conn, scene.shop_id, product_id=product.id, only_frozen=False, limit=100
         )
     for row in found:
         if row.location_id == scene.location:
             return row
     raise Failed(f"{title} has no shared stock at this location.")
-
-
-def _shop_id(scene: Scene) -> ShopId:
-    return scene.stage.rows[0].shop_id
 
 
 async def _expect_stock(scene: Scene, title: str, wanted: int) -> None:
@@ -338,11 +253,11 @@ async def _expect_stock(scene: Scene, title: str, wanted: int) -> None:
 
 
 async def _until_settled(scene: Scene, title: str) -> None:
-    limit = monotonic() + _LIMIT_S
+    limit = monotonic() + LIMIT_S
     while (pool := await _pool(scene, title)).in_doubt:
         if monotonic() > limit:
             raise Failed(f"The correction of {title} is still in doubt.")
-        await asyncio.sleep(_ASK_EVERY_S)
+        await asyncio.sleep(ASK_EVERY_S)
     if pool.status != "active":
         raise Failed(f"The stock of {title} is frozen: {pool.reason}")
 
@@ -375,9 +290,9 @@ async def _history(scene: Scene, pool: PoolRow) -> list[tuple[str, str]]:
 async def _show_reasons(scene: Scene) -> None:
     """Why the numbers are what they are: one stock's history, and one run from cause to end."""
     pool = await _pool(scene, scene.kept)
-    _tell(f"\nThe history of {pool.title}, whose shared stock is {pool.stock}:")
+    tell(f"\nThe history of {pool.title}, whose shared stock is {pool.stock}:")
     for at, text in await _history(scene, pool):
-        _tell(f"  {at}  {text}")
+        tell(f"  {at}  {text}")
     async with scene.stage.deps.database.connection() as conn:
         newest = await runs.list_runs(conn, automation_id=scene.stage.rows[1].automation_id, limit=20)
         for one in newest:
@@ -387,6 +302,7 @@ async def _show_reasons(scene: Scene) -> None:
                 break
     zone = time_zone("UTC")
     if story is not None and zone is not None:
-        _tell("\nOne run, explained (stockwright explain RUN_ID):")
+        tell("\nOne run, explained (stockwright explain RUN_ID):")
         for line in explain(story, zone):
-            _tell(f"  {line}")
+            tell(f"  {line}")
+    await demo_shopper.show_reason(scene)

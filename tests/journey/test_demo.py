@@ -14,7 +14,7 @@ import pytest
 from tests.real_processes import children_of, clean_environment, free_port, temporary_home, wait_until
 
 LIMIT_S = 180.0
-STEPS = 10
+STEPS = 13
 
 
 def arguments(*more: str) -> list[str]:
@@ -50,6 +50,17 @@ def sign_in_as_told(page: str) -> None:
         assert "All is well" in browser.get("/").text
 
 
+def ask_on_the_page_of_what_is_sold_out(page: str) -> None:
+    found = re.search(r"Sold out +((http\S+)/products/\S+\?variant=(\d+))", page)
+    assert found is not None, page
+    address, shop, variant = found.groups()
+    form = {"variant": variant, "email": "ann@example.com", "website": ""}
+    with httpx2.Client(trust_env=False, headers={"Accept": "application/json"}) as browser:
+        assert f'data-variant="{variant}"' in browser.get(address).text
+        answer = browser.post(f"{shop}/apps/stockwright/notify-me", data=form)
+    assert (answer.status_code, answer.json()["ok"]) == (200, True), answer.text
+
+
 def test_every_step_of_the_story_holds_and_is_proved() -> None:
     with temporary_home() as home:
         told = played(home)
@@ -59,6 +70,8 @@ def test_every_step_of_the_story_holds_and_is_proved() -> None:
     assert "The history of Night Tram No. 4, Toronto, whose shared stock is 23:" in told.stdout
     assert "It decided:" in told.stdout
     assert "sign in as demo with the password" in told.stdout
+    assert "ann@example.com and Tide Calendar, A3: Sent: the mail server took the mail." in told.stdout
+    assert "ann@example.com and Tide Calendar, A2: Nothing more is sent" in told.stdout
 
 
 @pytest.mark.slow
@@ -87,6 +100,7 @@ def test_the_demo_says_what_to_try_and_ctrl_c_leaves_nothing_behind() -> None:
             wait_until(lambda: "Ctrl-C" in page.read_text(), limit_s=LIMIT_S, what="the page is shown")
             assert "Ready in" in page.read_text()
             sign_in_as_told(page.read_text())
+            ask_on_the_page_of_what_is_sold_out(page.read_text())
             children = children_of(demo.pid)
             assert any("shopify_emulator" in command for command in children.values())
             assert any("stockwright.supervising" in command for command in children.values())

@@ -87,6 +87,8 @@ ROWS = (
                 "app",
                 "bundled_shop",
                 "demo",
+                "demo_scene",
+                "demo_shopper",
                 "demo_story",
                 "doctor",
                 "listening",
