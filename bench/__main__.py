@@ -4,14 +4,15 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import emulator, footprint, ingest, latency, requests, simulation, start
+from bench import alerts, emulator, footprint, ingest, latency, pages, requests, simulation, start
 from bench.machine import Machine, Moment, this_machine
 from bench.report import Result, keep, show
 
 Benchmark = Callable[..., Result]
 
 BENCHMARKS: Mapping[str, Benchmark] = {
-    module.NAME: module.run for module in (latency, requests, ingest, footprint, start, simulation, emulator)
+    module.NAME: module.run
+    for module in (latency, requests, ingest, alerts, footprint, start, pages, simulation, emulator)
 }
 
 

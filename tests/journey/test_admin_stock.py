@@ -175,3 +175,33 @@ def test_odd_addresses_are_no_fault(site: RunningSite, ann: Visitor, shop_id: in
         "/stock/pool_001?before=²",
     )
     assert {ann.client.get(path).status_code for path in odd} == {200}
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("harbour", ["Harbour at dawn, 50 × 70"]),
+        ("DAWN harb", ["Harbour at dawn, 50 × 70"]),
+        ("50x70", []),
+        ("× 70", ["Harbour at dawn, 50 × 70"]),
+        ("élé", ["L’Éléphant: tome-2"]),
+        ("tome 2", ["L’Éléphant: tome-2"]),
+        ("harbour élé", []),
+        ("'; & | ! :* <->", []),
+        ("\\", []),
+    ],
+)
+def test_a_title_is_found_by_words_or_their_beginnings(
+    site: RunningSite, ann: Visitor, shop_id: int, typed: str, found: list[str]
+) -> None:
+    keep(site, shop_id, plain(site, 1, title="Harbour at dawn, 50 × 70"), plain(site, 2, title="Old"))
+    site.execute("update pools set title = 'L’Éléphant: tome-2' where title = 'Old'")
+    text = ann.client.get("/stock?format=csv", params={"product": typed, "format": "csv"}).text
+    assert [row["title"] for row in csv.DictReader(io.StringIO(text))] == found
+
+
+def test_a_dissolved_stock_leaves_no_words_behind(site: RunningSite, shop_id: int) -> None:
+    keep(site, shop_id, plain(site, 1))
+    assert site.execute("select count(*) from pool_words") == [(1,)]
+    site.execute("delete from pools")
+    assert site.execute("select count(*) from pool_words") == [(0,)]

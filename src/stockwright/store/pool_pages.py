@@ -15,6 +15,7 @@ from stockwright.store.queries import queries
 SQL = queries("pool_pages")
 
 _FROZEN, _OTHERS = "f", "o"
+_MOST_WORDS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class Wanted:
 
     shop_id: ShopId | None = None
     product_id: str | None = None  # a gid
-    title: str | None = None  # a part of it, in any case
+    title: str | None = None  # words of it, or their beginnings, in any case and order
     frozen: bool = False  # only those
     assumed: bool = False  # only those with outcomes that nobody has reviewed
 
@@ -36,16 +37,27 @@ async def frozen_first(
     values = {
         "shop_id": wanted.shop_id,
         "product_id": wanted.product_id,
-        "title": wanted.title,
         "only_frozen": wanted.frozen,
         "assumed": wanted.assumed,
         "in_others": part == _OTHERS,
         "after": pool_id or None,
         "limit": limit,
     }
+    query = SQL.pools_frozen_first
+    if wanted.title is not None:
+        words = await _words(conn, wanted.title)
+        if not words:
+            return []
+        query, values["words"] = SQL.pools_by_words, " & ".join(f"{word}:*" for word in words)
     async with conn.cursor(row_factory=class_row(PoolRow)) as cursor:
-        await cursor.execute(SQL.pools_frozen_first, values, prepare=False)
+        await cursor.execute(query, values, prepare=False)
         return await cursor.fetchall()
+
+
+async def _words(conn: AsyncConnection, text: str) -> list[str]:
+    """What a search looks for; the database cuts it, as it has cut the titles."""
+    row = await (await conn.execute(SQL.title_words, {"text": text})).fetchone()
+    return list(row[0])[:_MOST_WORDS] if row else []
 
 
 def cursor_of(row: PoolRow) -> str:
