@@ -1,6 +1,7 @@
 """The cost budget of each shop: points in a bucket that refills, shared by every process.
 
-Time is the database's clock, so that machines with unlike clocks agree. A take is one statement.
+Time is the database's clock, so that machines with unlike clocks agree. A take is one statement. Nobody waits for
+the disk: the server's figures mend a budget that a crash of the database threw back.
 """
 
 from psycopg import AsyncConnection

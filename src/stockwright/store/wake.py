@@ -77,8 +77,14 @@ async def plan_by_indexes(conn: AsyncConnection) -> None:
 
 
 async def ready_for_engine(conn: AsyncConnection) -> None:
-    """Set up a connection of the job engine, whose calls are single statements: one round trip each, not three."""
+    """Set up a connection of the job engine: each call is one round trip, and does not wait for the disk.
+
+    What a crash of the database takes back is only that a job was fetched or ended. Such a crash ends the life of
+    every worker, and with it all runs; the job is then run once more (docs/decisions/0014).
+    """
     await plan_by_indexes(conn)
+    await conn.execute(SQL.without_disk)
+    await conn.commit()
     await conn.set_autocommit(True)
 
 

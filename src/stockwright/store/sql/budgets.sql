@@ -20,7 +20,8 @@ with locked as materialized (
     from verdict v
     where b.shop_id = %(shop_id)s
 )
-select case when wait_s = 0 then 0 else greatest(wait_s, 0.05) end from verdict;
+select case when wait_s = 0 then 0 else greatest(wait_s, 0.05) end, set_config('synchronous_commit', 'off', true)
+from verdict;
 
 -- open: give a shop a full bucket of the standard plan, unless it has one
 insert into budgets (shop_id) values (%(shop_id)s) on conflict (shop_id) do nothing;
@@ -36,7 +37,7 @@ update budgets set
             + %(refund)s::float8
     ),
     as_of = clock_timestamp()
-where shop_id = %(shop_id)s;
+where shop_id = %(shop_id)s and set_config('synchronous_commit', 'off', true) is not null;
 
 -- block: nobody takes points until then
 update budgets

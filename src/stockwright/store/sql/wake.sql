@@ -52,6 +52,9 @@ select set_config('enable_seqscan', 'off', false);
 -- with_fresh_plans: see plan_by_indexes
 select set_config('plan_cache_mode', 'force_custom_plan', false);
 
+-- without_disk: see ready_for_engine
+select set_config('synchronous_commit', 'off', false);
+
 -- without_scans_here: the same, to the end of the transaction
 select set_config('enable_seqscan', 'off', true);
 
