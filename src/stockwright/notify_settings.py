@@ -30,9 +30,15 @@ async def enabled(conn: Connection, shop_id: ShopId) -> Enabled | None:
 
 
 async def look_at(
-    conn: Connection, shop_id: ShopId, found: Enabled, product_ids: Sequence[str], *, at: datetime
+    conn: Connection,
+    shop_id: ShopId,
+    found: Enabled,
+    product_ids: Sequence[str],
+    *,
+    at: datetime,
+    because: str = "somebody signed up",
 ) -> None:
-    """Have these products looked at, in the caller's transaction: somebody waits who did not before.
+    """Have these products looked at, in the caller's transaction: somebody waits who did not before, or an offer has it.
 
     So a restock between the look that let the person sign up and the commit is not missed. Wakes keys: call it late.
     """
@@ -41,7 +47,7 @@ async def look_at(
             shop_id=shop_id,
             event_id=EventId(new_id("evt", at)),
             topic=PRODUCT_CHECK,
-            payload={"because": "somebody signed up"},
+            payload={"because": because},
             source=Source.PERSON,
             subject=product_id,
             automation_id=found.automation_id,

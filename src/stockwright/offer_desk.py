@@ -85,6 +85,7 @@ async def change(
         if difference := _difference(was.terms, terms):
             await audit_offer(conn, by, "offer.change", saved, {"changed": difference}, at=now)
         await _begin_counting(conn, saved, now)
+        await offering.look_soon(conn, saved, at=now)
     return saved
 
 
@@ -107,6 +108,7 @@ async def do(deps: Deps, row: OfferRow, verb: Verb, *, by: Actor = COMMAND_LINE)
         ended = await end(conn, saved, by=by, now=now) if verb is Verb.COMPLETE else 0
         detail = {"status": saved.status, **({"stopped_waiting": ended} if ended else {})}
         await audit_offer(conn, by, f"offer.{verb.value}", saved, detail, at=now)
+        await offering.look_soon(conn, saved, at=now)
     return saved
 
 
@@ -274,6 +276,7 @@ async def _items_changed(
     await offering.save(conn, row, offer_of(row), now=now)
     items = [_item_told(item) for item in named[:_NAMED_IN_LOG]]
     await audit_offer(conn, by, action, row, {"items": items, "count": len(named)}, at=now)
+    await offering.look_soon(conn, row, at=now)
 
 
 def _item_told(item: NamedItem) -> str:

@@ -93,6 +93,7 @@ async def follow_schedule(deps: Deps, shop_id: ShopId, offer_id: str) -> None:
         detail: dict[str, Json] = {"status": saved.status, "because": "Its schedule says so."}
         detail |= {"stopped_waiting": ended} if ended else {}
         await audit_offer(conn, SERVICE, "offer.end" if is_over else "offer.start", saved, detail, at=now)
+        await offering.look_soon(conn, saved, at=now)
 
 
 # --- orders -------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from stockwright.store.database import Connection
 from stockwright.store.offers import Covering, ItemRow, OfferRow, SeenRow
 from stockwright.store.shops import Shop
 
+_LOOKED_AT_ONCE = 250
 SERVICE = Actor(user_id=None, name="Stockwright")  # changes that nobody makes by hand
 
 
@@ -119,6 +120,20 @@ async def note_variants(conn: Connection, shop_id: ShopId, product_id: str, vari
     )
     if touched:
         await offer_themes.mark(conn, shop_id)
+
+
+async def look_soon(conn: Connection, row: OfferRow, *, at: datetime) -> None:
+    """Have the stock of an offer's products looked at, so that auto-disable knows from where a variant comes back.
+
+    The first 250 products at once; the others when all are looked at from time to time. Wakes keys: call it last.
+    """
+    if not row.auto_disable or row.status != Status.ACTIVE:
+        return
+    found = await notify_settings.enabled(conn, row.shop_id)
+    items = await offers.items(conn, row.shop_id, row.offer_id)
+    products = list(dict.fromkeys(item.product_id for item in items if not item.is_missing))[:_LOOKED_AT_ONCE]
+    if found is not None and products:
+        await notify_settings.look_at(conn, row.shop_id, found, products, at=at, because="an offer has it")
 
 
 def _covered(items: tuple[ItemRow, ...], product: ShownProduct, stock: Stock) -> Stock:

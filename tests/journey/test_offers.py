@@ -186,6 +186,31 @@ def test_offers_start_and_end_by_their_schedule_also_after_downtime(database) ->
     play(database, story)
 
 
+# --- auto-disable ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("begins", ["by hand", "by its schedule"])
+def test_a_variant_that_is_back_before_any_webhook_came_is_seen_to_come_back(database, begins: str) -> None:
+    async def story(service: Service) -> None:
+        poster = await begin(service)
+        await service.add(notify_settings.KIND)
+        later = service.clock.now() + timedelta(hours=1) if begins == "by its schedule" else None
+        row = await active(service, poster, auto_disable=True, starts_at=later)
+        if later:
+            await service.wait(3600)
+            await upkeep(service).keep_schedules()
+        await service.settle()
+        poster.edit(A=5, B=5, C=5)
+        await service.settle()
+        paused = await now(service, row)
+        assert (paused.status, paused.pause_reason) == ("paused", "auto_back_in_stock")
+        poster.sell("B", count=5)
+        await service.settle()
+        assert (await now(service, row)).status == "active"
+
+    play(database, story)
+
+
 # --- limits ------------------------------------------------------------------------------------------------------
 
 
