@@ -282,7 +282,11 @@ def footer_of(kind: Kind, shop: Shop) -> str:
 
 def shop_data(shop: Shop) -> JsonObject:
     """What every template may say of the shop."""
-    return {"name": shop.name or shop.domain, "domain": shop.domain, "url": f"https://{shop.primary_host or shop.domain}"}
+    return {
+        "name": shop.name or shop.domain,
+        "domain": shop.domain,
+        "url": f"https://{shop.primary_host or shop.domain}",
+    }
 
 
 def run_data(mailing: Mailing, run_id: str) -> dict[str, str]:

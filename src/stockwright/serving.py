@@ -112,11 +112,13 @@ async def _web_deps(settings: Settings, dsn: str) -> AsyncIterator[WebDeps]:
 async def _storefront(
     settings: Settings, dsn: str, find_sender: CachedSenders
 ) -> AsyncIterator[StorefrontDeps]:
-    async with open_deps(settings, dsn, name="storefront", pool_size=_STOREFRONT_POOL_SIZE) as deps:
-        async with aclosing(FreshProducts(deps)) as products:
-            yield StorefrontDeps(
-                deps=deps, products=products, find_sender=find_sender, trusted=settings.proxy_networks
-            )
+    async with (
+        open_deps(settings, dsn, name="storefront", pool_size=_STOREFRONT_POOL_SIZE) as deps,
+        aclosing(FreshProducts(deps)) as products,
+    ):
+        yield StorefrontDeps(
+            deps=deps, products=products, find_sender=find_sender, trusted=settings.proxy_networks
+        )
 
 
 def _api_deps(settings: Settings, own: Deps) -> ApiDeps:

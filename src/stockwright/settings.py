@@ -148,7 +148,10 @@ class Settings(BaseModel):
     )
 
     session_idle_hours: int = Field(
-        default=12, ge=1, le=720, description="Who does nothing in the admin site for this long is signed out."
+        default=12,
+        ge=1,
+        le=720,
+        description="Who does nothing in the admin site for this long is signed out.",
     )
     session_days: int = Field(
         default=7, ge=1, le=90, description="Everybody signs in to the admin site again after this long."

@@ -253,7 +253,11 @@ def shop_now(**changes: object) -> stats.ShopNow:
         ({"failed_runs": 2}, "warn", "2 runs failed"),
         ({"webhook_problems": 1}, "warn", "1 kind of change"),
         ({"last_webhook_at": None}, "warn", "No webhook has ever come"),
-        ({"last_webhook_at": None, "created_at": NOW - timedelta(hours=1)}, "info", "No webhook has come yet"),
+        (
+            {"last_webhook_at": None, "created_at": NOW - timedelta(hours=1)},
+            "info",
+            "No webhook has come yet",
+        ),
         ({"last_webhook_at": NOW - timedelta(days=2)}, "warn", "for a day"),
         ({"budget_blocked": True}, "warn", "asked us to wait"),
         ({"assumed": 1}, "info", "answer was lost"),

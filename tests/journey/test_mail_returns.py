@@ -99,9 +99,7 @@ def test_settings_that_cannot_sign_are_refused(
 def test_a_key_of_another_domain_than_the_sender_s_is_refused(database: str) -> None:
     async def story(service: MailService) -> None:
         with pytest.raises(StockwrightError, match=r"sender's address of example\.com"):
-            await set_dkim_key(
-                service.start(), await the_shop(service), domain="other.example", selector="s"
-            )
+            await set_dkim_key(service.start(), await the_shop(service), domain="other.example", selector="s")
 
     play(database, story)
 

@@ -84,7 +84,9 @@ async def enter(request: Request) -> Response:
 
 def _with_session(request: Request, response: Response, token: str) -> Response:
     site = site_of(request)
-    set_cookie(response, site, session_cookie(site), token, max_age_s=int(site.session_limits.whole.total_seconds()))
+    set_cookie(
+        response, site, session_cookie(site), token, max_age_s=int(site.session_limits.whole.total_seconds())
+    )
     if form_cookie(site) in request.cookies:
         set_cookie(response, site, form_cookie(site), "", max_age_s=0)
     visit_of(request).token = request.cookies.get(form_cookie(site), "")

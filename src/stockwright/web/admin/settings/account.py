@@ -32,7 +32,9 @@ async def show(request: Request) -> Response:
 async def _page(request: Request, errors: dict[str, str] | None = None) -> Response:
     session, now = session_of_visit(request), visit_of(request).now
     async with deps_of(request).database.connection() as conn:
-        open_sessions = await sessions.list_of(conn, session.user_id, access.alive(now, site_of(request).session_limits))
+        open_sessions = await sessions.list_of(
+            conn, session.user_id, access.alive(now, site_of(request).session_limits)
+        )
     return page(
         request,
         "settings/account.html",
