@@ -33,6 +33,9 @@ def arguments() -> argparse.ArgumentParser:
         help="who may send; nobody named: everybody",
     )
     parser.add_argument("--certificate", type=Path, help="PEM with key and certificate: offers STARTTLS")
+    parser.add_argument(
+        "--delay-ms", type=float, default=0.0, help="wait so long before every answer, as over a network"
+    )
     parser.add_argument("--journal", type=Path, help="a file that gets a line for every mail that was taken")
     return parser
 
@@ -52,7 +55,14 @@ def build(options: argparse.Namespace) -> SmtpSink:
     users = dict(user.split(":", 1) for user in options.user)
     journal = options.journal.open("a", encoding="utf-8") if options.journal is not None else None
     mailbox = Mailbox(journal=journal)
-    return SmtpSink(mailbox=mailbox, host=options.host, port=options.smtp_port, users=users, tls=tls)
+    return SmtpSink(
+        mailbox=mailbox,
+        host=options.host,
+        port=options.smtp_port,
+        users=users,
+        tls=tls,
+        delay_s=options.delay_ms / 1000,
+    )
 
 
 async def serve(sink: SmtpSink, host: str, port: int) -> None:

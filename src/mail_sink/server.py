@@ -31,6 +31,7 @@ class SmtpSink:
     tls: ssl.SSLContext | None = None  # offers STARTTLS
     tls_from_start: bool = False  # speaks TLS at once (needs `tls`)
     smtputf8: bool = True
+    delay_s: float = 0.0  # before every answer, as a server far away answers
     connections: int = 0  # that were ever opened
     handed_over: int = 0  # messages whose final dot came in, answered or not
     commands: list[str] = field(default_factory=list)  # of all sessions, without secrets
@@ -289,6 +290,8 @@ class _Session:
         return (await self._line()) or ""
 
     async def _say(self, reply: str) -> None:
+        if self._sink.delay_s:
+            await asyncio.sleep(self._sink.delay_s)
         self._writer.write(f"{reply}\r\n".encode())
         await self._writer.drain()
 

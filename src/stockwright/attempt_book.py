@@ -37,6 +37,7 @@ LEASE_S = 20.0  # a dead sender's messages are free after this
 _ANSWER_TIMES = 5  # time-outs of the server that an attempt may take
 _ASK_AGAIN = timedelta(minutes=1)  # a shop that did not answer whether there is stock
 _TRIES = 3  # to store what came of attempts
+_GATHER_S = 0.002  # for which a beginning waits for those of other connections
 
 Told = Sent | NotSent | Unknown
 _CUT_SHORT = "The sender stopped before it handed the message over."
@@ -64,11 +65,12 @@ _Begin = tuple[Claimed, "asyncio.Future[bool]"]
 class AttemptBook:
     """Use as `async with AttemptBook(...) as book`; on leaving, everything is stored."""
 
-    def __init__(self, deps: Deps, ready: Ready, shop_id: ShopId, guard: Guard) -> None:
+    def __init__(self, deps: Deps, ready: Ready, shop_id: ShopId, guard: Guard, *, lanes: int = 1) -> None:
         self._deps = deps
         self._ready = ready
         self._shop_id = shop_id
         self._guard = guard
+        self._lanes = lanes  # connections that begin attempts
         self._begins: list[_Begin] = []
         self._ends: list[_End] = []
         self._rung = asyncio.Event()
@@ -120,6 +122,8 @@ class AttemptBook:
         while not self._closing:
             await self._rung.wait()
             self._rung.clear()
+            if len(self._begins) < self._lanes - 1 and not self._closing:
+                await asyncio.sleep(_GATHER_S)
             while self._ends or self._begins:
                 await self._write_once()
 

@@ -177,8 +177,9 @@ async def _send_batch(deps: Deps, shop_id: ShopId, ready: Ready) -> After:
         await guard.meet(conn, claimed)
     batch = _Batch(deps, ready, claimed)
     try:
-        async with AttemptBook(deps, ready, shop_id, guard) as book:
-            await _all(_lane(deps, ready, batch, book) for _ in range(lanes_for(len(claimed), ready.account)))
+        lanes = lanes_for(len(claimed), ready.account)
+        async with AttemptBook(deps, ready, shop_id, guard, lanes=lanes) as book:
+            await _all(_lane(deps, ready, batch, book) for _ in range(lanes))
     finally:
         await _give_back(deps, batch.left)
     if batch.not_before is not None:

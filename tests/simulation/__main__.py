@@ -45,8 +45,20 @@ def _process(seeds: range, processes: int) -> Report:
     return report
 
 
-DEPTHS: Mapping[str, Callable[[range, int], Report]] = {"core": _core, "whole": _whole, "process": _process}
-SHARES = {"core": 1, "whole": 100, "process": 10_000}
+def _alerts(seeds: range, processes: int) -> Report:
+    from tests.simulation import alerts
+
+    report: Report = alerts.run(seeds, tell=print)
+    return report
+
+
+DEPTHS: Mapping[str, Callable[[range, int], Report]] = {
+    "core": _core,
+    "whole": _whole,
+    "process": _process,
+    "alerts": _alerts,
+}
+SHARES = {"core": 1, "whole": 100, "process": 10_000, "alerts": 100_000}
 """Of how many core seeds the slower depths play one, when all are run."""
 
 

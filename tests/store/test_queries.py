@@ -28,9 +28,9 @@ def test_every_statement_can_be_prepared_against_the_schema(
 
 def _numbered(sql: str) -> str:
     """The statement as the server gets it: %(name)s are numbers, in the order of their first use."""
-    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", sql)))
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)[sb]", sql)))
     for number, name in enumerate(names, 1):
-        sql = sql.replace(f"%({name})s", f"${number}")
+        sql = re.sub(rf"%\({name}\)[sb]", f"${number}", sql)
     return sql.rstrip().rstrip(";").replace("%%", "%")
 
 

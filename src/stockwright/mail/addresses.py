@@ -1,6 +1,7 @@
 """Addresses and header values: checked before anything is stored, so that no text can add a header or a recipient."""
 
 import re
+from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -17,6 +18,7 @@ class MailRefused(StockwrightError):
     """A message or a part of it must not be sent as it is."""
 
 
+@lru_cache(maxsize=5_000)  # an address is checked when its message is queued, and again when it is sent
 def checked_address(text: str, *, what: str = "address") -> str:
     """The normal form of one mail address: domain in lower case, international domains in punycode.
 

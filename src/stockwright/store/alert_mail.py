@@ -64,6 +64,8 @@ async def alerts_of(conn: AsyncConnection, shop_id: ShopId, message_ids: Sequenc
 
 async def drop(conn: AsyncConnection, shop_id: ShopId, dropped: Sequence[Dropped], at: datetime) -> None:
     """Cancel claimed messages; the people whom they were for wait on, with the reason."""
+    if not dropped:
+        return
     values = {
         "shop_id": shop_id,
         "message_ids": [one.message_id for one in dropped],

@@ -6,11 +6,12 @@ values (%(shop_id)s, %(message_id)s, %(key)s, %(kind)s, %(recipient)s, %(subject
 on conflict (shop_id, key) do nothing
 returning message_id;
 
--- insert_messages: several of them; those whose key is there already do not come back
+-- insert_messages: several of them; those whose key is there already do not come back. Bodies go in binary form (b):
+-- as text, each of their quotes would be escaped
 insert into messages (shop_id, message_id, key, kind, recipient, subject, text, html, headers, next_at, created_at)
 select %(shop_id)s, m.message_id, m.key, %(kind)s, m.recipient, m.subject, m.text, m.html, m.headers, now(), %(at)s
-from unnest(%(message_ids)s::text[], %(keys)s::text[], %(recipients)s::text[], %(subjects)s::text[], %(texts)s::text[],
-            %(htmls)s::text[], %(headers)s::jsonb[])
+from unnest(%(message_ids)s::text[], %(keys)s::text[], %(recipients)s::text[], %(subjects)s::text[], %(texts)b::text[],
+            %(htmls)b::text[], %(headers)s::jsonb[])
      as m (message_id, key, recipient, subject, text, html, headers)
 on conflict (shop_id, key) do nothing
 returning message_id;

@@ -1,0 +1,14 @@
+"""A small run of the alerts depth; `make simulate ARGS="--depth alerts"` mails ten thousand through ten kills."""
+
+import pytest
+
+from tests.simulation.alerts import run
+
+
+@pytest.mark.timeout(480)
+def test_kills_of_the_worker_mail_nobody_twice_and_forget_nobody() -> None:
+    report = run([7], kills=2, people=300)
+    assert report.failures == {}
+    [outcome] = report.outcomes
+    assert outcome.sent + outcome.unknown == 300
+    assert outcome.unknown <= 2 * 8, "at most one message in doubt per connection and kill"
