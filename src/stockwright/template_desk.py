@@ -3,6 +3,7 @@
 Texts are checked before they are stored. Every change is audited in the transaction that makes it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,7 +28,10 @@ class Standing:
 
     kind: Kind
     texts: Texts
-    changed_at: datetime | None  # None: the built-in texts
+    changed_at: datetime | None  # None: not the shop's own, in this language
+    locale: str = DEFAULT_LOCALE  # that was asked for
+    found: str = DEFAULT_LOCALE  # whose texts these are: a language without texts borrows those of the next
+    own_locales: Sequence[str] = ()  # in which the shop has texts of its own
 
 
 async def standings(conn: Connection, shop: Shop) -> list[Standing]:
@@ -35,39 +39,49 @@ async def standings(conn: Connection, shop: Shop) -> list[Standing]:
     return [await standing(conn, shop, kind) for kind in KINDS.values()]
 
 
-async def standing(conn: Connection, shop: Shop, kind: Kind) -> Standing:
-    """One kind, with the texts that are sent now."""
-    own = await templates.get(conn, shop.shop_id, kind.name, locales=[DEFAULT_LOCALE])
-    _, texts = await texts_for(conn, shop.shop_id, kind.name, DEFAULT_LOCALE)
-    return Standing(kind=kind, texts=texts, changed_at=own.updated_at if own else None)
+async def standing(conn: Connection, shop: Shop, kind: Kind, locale: str = DEFAULT_LOCALE) -> Standing:
+    """One kind, with the texts that are sent now to those who read this language."""
+    own = {row.locale: row for row in await templates.list_own(conn, shop.shop_id) if row.kind == kind.name}
+    found, texts = await texts_for(conn, shop.shop_id, kind.name, locale)
+    return Standing(
+        kind=kind,
+        texts=texts,
+        changed_at=own[locale].updated_at if locale in own else None,
+        locale=locale,
+        found=found,
+        own_locales=sorted(own),
+    )
 
 
 async def save_texts(
-    deps: Deps, shop: Shop, kind: Kind, texts: Texts, *, actor: Actor
+    deps: Deps, shop: Shop, kind: Kind, texts: Texts, *, actor: Actor, locale: str = DEFAULT_LOCALE
 ) -> tuple[Problem, ...]:
-    """Store a shop's own texts, or tell what is wrong with them; then nothing is stored."""
+    """Store a shop's own texts in a language, or tell what is wrong with them; then nothing is stored."""
     problems = check(kind, texts)
     if problems:
         return problems
     now = deps.clock()
-    row = TemplateRow(kind=kind.name, locale=DEFAULT_LOCALE, updated_at=now, **vars(texts))
+    row = TemplateRow(kind=kind.name, locale=locale, updated_at=now, **vars(texts))
     async with deps.database.connection() as conn, conn.transaction():
         await templates.save(conn, shop.shop_id, row)
-        await audit(conn, actor, "template.change", kind.title, {"shop": shop.domain}, at=now)
+        detail = {"shop": shop.domain, "language": locale}
+        await audit(conn, actor, "template.change", kind.title, detail, at=now)
     return ()
 
 
-async def restore_texts(deps: Deps, shop: Shop, kind: Kind, *, actor: Actor) -> bool:
+async def restore_texts(
+    deps: Deps, shop: Shop, kind: Kind, *, actor: Actor, locale: str = DEFAULT_LOCALE
+) -> bool:
     """Go back to the built-in texts; False: they were not changed."""
     async with deps.database.connection() as conn, conn.transaction():
-        done = await templates.restore(conn, shop.shop_id, kind.name, locale=DEFAULT_LOCALE)
+        done = await templates.restore(conn, shop.shop_id, kind.name, locale=locale)
         if done:
-            detail = {"shop": shop.domain}
+            detail = {"shop": shop.domain, "language": locale}
             await audit(conn, actor, "template.restore", kind.title, detail, at=deps.clock())
     return done
 
 
-def sample(shop: Shop, kind: Kind, texts: Texts) -> Rendered:
+def sample(shop: Shop, kind: Kind, texts: Texts, *, locale: str = DEFAULT_LOCALE) -> Rendered:
     """A template filled in with its sample data, as this shop's.
 
     Raises:
@@ -77,10 +91,12 @@ def sample(shop: Shop, kind: Kind, texts: Texts) -> Rendered:
     if problems:
         raise StockwrightError("\n".join(str(problem) for problem in problems))
     data: dict[str, Json] = {**kind.sample, "shop": shop_data(shop)}
-    return render(kind, texts, data, locale=DEFAULT_LOCALE, footer=footer_of(kind, shop))
+    return render(kind, texts, data, locale=locale, footer=footer_of(kind, shop))
 
 
-async def queue_sample(deps: Deps, shop: Shop, kind: Kind, *, to: str, actor: Actor) -> str:
+async def queue_sample(
+    deps: Deps, shop: Shop, kind: Kind, *, to: str, actor: Actor, locale: str = DEFAULT_LOCALE
+) -> str:
     """Queue a mail with the texts that are stored, filled in with sample data; the message's id.
 
     Raises:
@@ -88,8 +104,8 @@ async def queue_sample(deps: Deps, shop: Shop, kind: Kind, *, to: str, actor: Ac
     """
     now = deps.clock()
     async with deps.database.connection() as conn, conn.transaction():
-        found = await standing(conn, shop, kind)
-        rendered = sample(shop, kind, found.texts)
+        found = await standing(conn, shop, kind, locale)
+        rendered = sample(shop, kind, found.texts, locale=found.found)
         message = Message(
             kind=kind.name, key=new_id("test", now), to=to, subject=f"Test: {rendered.subject}",
             text=rendered.text, html=rendered.html, headers={},

@@ -297,3 +297,37 @@ def test_a_mails_link_to_a_run_is_a_page_of_the_site() -> None:
     scope = {"type": "http", "method": "GET", "path": url.path}
     [found] = [route for route in routes if route.matches(scope)[0] is Match.FULL]
     assert found.path == "/runs/{run_id}"  # type: ignore[attr-defined]
+
+
+def test_texts_are_edited_per_language_and_borrowed_from_the_nearest(
+    site: RunningSite, ann: Visitor, shop_id: int
+) -> None:
+    here = f"/mail/templates/{shop_id}/error_report"
+
+    def shown(locale: str) -> str:
+        return ann.client.get(here, params={"locale": locale}).text
+
+    def save_in(locale: str, subject: str) -> None:
+        form = {"_csrf": ann.token(here), "subject": subject, "text": "Texte", "html": "<p>Texte</p>"}
+        assert ann.client.post(here, params={"locale": locale}, data=form).status_code == 303
+
+    save_in("fr", "Un automatisme a échoué")
+    assert "Un automatisme a échoué" in shown("fr-CA")
+    assert "There are no texts in French, Canada (fr-CA): such mails use those in French (fr)" in shown(
+        "fr-CA"
+    )
+    save_in("fr-CA", "Une automatisation a échoué")
+    assert "Une automatisation a échoué" in shown("fr-CA") and "There are no texts" not in shown("fr-CA")
+    assert "Un automatisme a échoué" in shown("fr")
+    assert "There are no texts in Polish (pl): such mails use those in English (en)" in shown("pl")
+    assert "Une automatisation" in ann.client.get(f"{here}/preview", params={"locale": "fr-CA"}).text
+    assert '<option value="en" selected' in shown("'><script>")
+
+    restore = ann.client.post(f"{here}/restore", params={"locale": "fr-CA"}, data={"_csrf": ann.token(here)})
+    assert restore.status_code == 303
+    assert "Un automatisme a échoué" in shown("fr-CA")
+    assert site.execute("select locale from mail_templates") == [("fr",)]
+    details = site.execute(
+        "select detail ->> 'language' from audit_log where action like 'template.%%' order by 1"
+    )
+    assert details == [("fr",), ("fr-CA",), ("fr-CA",)]

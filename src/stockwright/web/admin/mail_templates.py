@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from stockwright.mail.addresses import MailRefused, checked_address
 from stockwright.mail.checks import Problem, check
-from stockwright.mail.kinds import KINDS, Kind, Texts
+from stockwright.mail.kinds import DEFAULT_LOCALE, KINDS, Kind, Texts
+from stockwright.notify.texts import LOCALES, checked_locale
 from stockwright.store import shops
 from stockwright.store.shops import Shop
 from stockwright.template_desk import (
@@ -26,6 +27,7 @@ from stockwright.web.admin.pages import Crumb, confirm, go, not_found, page
 from stockwright.web.admin.routing import get, post
 from stockwright.web.admin.settings.shops import shop_of
 from stockwright.web.admin.site import Tab
+from stockwright.web.admin.storefront_texts import language_name
 from stockwright.web.admin.tables import csv_response, wants_csv
 from stockwright.web.admin.visits import actor_of, deps_of, flash, form_of
 
@@ -54,10 +56,16 @@ class TextsForm(BaseModel):
 class _Place:
     shop: Shop
     kind: Kind
+    locale: str  # the language that the page is about
 
     @property
     def href(self) -> str:
         return f"{HREF}/{self.shop.shop_id}/{self.kind.name}"
+
+    @property
+    def asked(self) -> str:
+        """What every address of the page ends with."""
+        return "" if self.locale == DEFAULT_LOCALE else f"?locale={self.locale}"
 
 
 async def show_all(request: Request) -> Response:
@@ -81,12 +89,13 @@ async def _place_of(request: Request) -> _Place:
     kind = KINDS.get(request.path_params["kind"])
     if kind is None:
         raise not_found("There is no such template.")
-    return _Place(shop=await shop_of(request), kind=kind)
+    locale = checked_locale(request.query_params.get("locale", ""))
+    return _Place(shop=await shop_of(request), kind=kind, locale=locale)
 
 
 async def _standing(request: Request, place: _Place) -> Standing:
     async with deps_of(request).database.connection() as conn:
-        return await standing(conn, place.shop, place.kind)
+        return await standing(conn, place.shop, place.kind, place.locale)
 
 
 async def show(request: Request) -> Response:
@@ -113,6 +122,10 @@ def _form(
         crumbs=_CRUMBS,
         status=422 if problems or to_error else 200,
         here=place.href,
+        asked=place.asked,
+        found=found,
+        languages=_languages(found),
+        language_name=language_name,
         shop=place.shop,
         kind=place.kind,
         texts=texts,
@@ -124,6 +137,31 @@ def _form(
         to_error=to_error,
     )
     return with_frames(response)
+
+
+# Languages of many shops; others are reached by ?locale=. Names are shown where we know them.
+_COMMON = (
+    "fr-CA",
+    "it",
+    "nl",
+    "pt-BR",
+    "pt-PT",
+    "da",
+    "sv",
+    "nb",
+    "fi",
+    "pl",
+    "cs",
+    "tr",
+    "ko",
+    "zh-CN",
+    "zh-TW",
+)
+
+
+def _languages(found: Standing) -> list[str]:
+    """What the select offers: built-in languages, the shop's own, common ones, and the one that is shown."""
+    return list(dict.fromkeys([*LOCALES, *found.own_locales, *_COMMON, found.locale]))
 
 
 def _typed(request: Request) -> Texts:
@@ -140,11 +178,13 @@ async def save(request: Request) -> Response:
     """Store the texts, or show what is wrong beside each part."""
     place = await _place_of(request)
     texts = _typed(request)
-    problems = await save_texts(deps_of(request), place.shop, place.kind, texts, actor=actor_of(request))
+    problems = await save_texts(
+        deps_of(request), place.shop, place.kind, texts, actor=actor_of(request), locale=place.locale
+    )
     if problems:
         return _form(request, place, await _standing(request, place), texts, problems=problems)
     flash(request, "Saved. Mails that are made from now on have these texts.")
-    return go(place.href)
+    return go(place.href + place.asked)
 
 
 async def preview_saved(request: Request) -> Response:
@@ -161,7 +201,11 @@ async def preview_typed(request: Request) -> Response:
 
 def _preview(place: _Place, texts: Texts) -> Response:
     problems = check(place.kind, texts)
-    return problems_instead(problems) if problems else both_widths(sample(place.shop, place.kind, texts))
+    return (
+        problems_instead(problems)
+        if problems
+        else both_widths(sample(place.shop, place.kind, texts, locale=place.locale))
+    )
 
 
 async def send_sample(request: Request) -> Response:
@@ -173,7 +217,9 @@ async def send_sample(request: Request) -> Response:
     except MailRefused as error:
         found = await _standing(request, place)
         return _form(request, place, found, found.texts, to=to, to_error=str(error))
-    message_id = await queue_sample(deps_of(request), place.shop, place.kind, to=to, actor=actor_of(request))
+    message_id = await queue_sample(
+        deps_of(request), place.shop, place.kind, to=to, actor=actor_of(request), locale=place.locale
+    )
     flash(
         request, "It waits to be sent. This page tells what became of it: reload it in a moment.", kind="info"
     )
@@ -187,22 +233,26 @@ async def ask_restore(request: Request) -> Response:
         request,
         title=f"Restore “{place.kind.title}”",
         question="Go back to the texts that come with Stockwright?",
-        consequences=(f"The texts that {place.shop.name or place.shop.domain} uses now are lost.",),
-        action=f"{place.href}/restore",
+        consequences=(
+            f"The texts that {place.shop.name or place.shop.domain} uses now in {language_name(place.locale)} are lost.",
+        ),
+        action=f"{place.href}/restore{place.asked}",
         submit="Restore the texts",
-        cancel=place.href,
-        crumbs=(*_CRUMBS, (place.kind.title, place.href)),
+        cancel=place.href + place.asked,
+        crumbs=(*_CRUMBS, (place.kind.title, place.href + place.asked)),
     )
 
 
 async def restore(request: Request) -> Response:
     """Go back to the built-in texts."""
     place = await _place_of(request)
-    if await restore_texts(deps_of(request), place.shop, place.kind, actor=actor_of(request)):
-        flash(request, "The texts that come with Stockwright are back.")
+    if await restore_texts(
+        deps_of(request), place.shop, place.kind, actor=actor_of(request), locale=place.locale
+    ):
+        flash(request, "Your own texts are gone; those that come with Stockwright are back.")
     else:
         flash(request, "They were not changed, so there is nothing to restore.", kind="info")
-    return go(place.href)
+    return go(place.href + place.asked)
 
 
 ROUTES = (

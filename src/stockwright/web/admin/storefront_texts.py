@@ -21,7 +21,12 @@ TAB = Tab(title="Storefront texts", href=HREF)
 SAMPLES = (HREF, HREF + "/{shop}/de", HREF + "/{shop}/en/restore")
 _ONE = HREF + "/{shop_id}/{locale}"
 _CRUMBS: tuple[Crumb, ...] = (("Mail", "/mail"), ("Storefront texts", HREF))
-_NAMES = {"en": "English", "de": "German", "fr": "French", "es": "Spanish", "ja": "Japanese"}
+_NAMES = {
+    "cs": "Czech", "da": "Danish", "de": "German", "en": "English", "es": "Spanish", "fi": "Finnish", "fr": "French",
+    "fr-CA": "French, Canada", "it": "Italian", "ja": "Japanese", "ko": "Korean", "nb": "Norwegian", "nl": "Dutch",
+    "pl": "Polish", "pt-BR": "Portuguese, Brazil", "pt-PT": "Portuguese, Portugal", "sv": "Swedish", "tr": "Turkish",
+    "zh-CN": "Chinese, simplified", "zh-TW": "Chinese, traditional",
+}  # fmt: skip
 
 
 def language_name(locale: str) -> str:
