@@ -1,7 +1,9 @@
 """What an automation would do now, effect by effect, with nothing written anywhere."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from stockwright.automations import kind_named
@@ -16,16 +18,22 @@ from stockwright.model import (
     EventId,
     Json,
     Key,
+    ProductGid,
     ProductRead,
     Source,
     StockwrightError,
 )
+from stockwright.notify.catalogue import ShownProduct
+from stockwright.notify.restock import Known
 from stockwright.remembering import load_memories
 from stockwright.shopify.budget import Priority
 from stockwright.shopify.products import SkippedProduct
 from stockwright.situations import Loaded, claims_of_others
-from stockwright.store import shops
+from stockwright.store import shops, waves
 from stockwright.store.automations import AutomationRow
+from stockwright.watching import load_known
+
+_WAITING = 100  # products of one page of those that people wait for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +46,12 @@ class Previewed:
     corrections: tuple[Json, ...]  # {"level", "from", "to"}
     error: Json
     publishing: tuple[Json, ...] = ()  # {"action": publish | unpublish, "channels", "available"}
+    telling: tuple[Json, ...] = ()  # {"variant", "available", "people"}: who would be told of what
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything would be done."""
+        return bool(self.corrections or self.publishing or self.telling)
 
 
 async def preview(deps: Deps, row: AutomationRow) -> AsyncGenerator[Previewed, None]:
@@ -48,6 +62,10 @@ async def preview(deps: Deps, row: AutomationRow) -> AsyncGenerator[Previewed, N
         StockwrightError: the options name what the shop does not have.
     """
     loaded = await _loaded(deps, row)
+    if loaded.automation.tells_shoppers:
+        async for one in _preview_waiting(deps, loaded):
+            yield one
+        return
     client = await deps.clients.for_shop(row.shop_id)
     after = None
     while True:
@@ -64,6 +82,60 @@ async def preview(deps: Deps, row: AutomationRow) -> AsyncGenerator[Previewed, N
         after = page.after
         if after is None:
             return
+
+
+async def _preview_waiting(deps: Deps, loaded: Loaded) -> AsyncGenerator[Previewed, None]:
+    """Each product that people wait for; the rest of the catalogue is none of this kind's business."""
+    client = await deps.clients.for_shop(loaded.key.shop_id)
+    after = ""
+    while True:
+        async with deps.database.connection() as conn:
+            ids = await waves.waited_for(conn, loaded.key.shop_id, after=after, limit=_WAITING)
+        for product_id in ids:
+            async with deps.database.connection() as conn:
+                known = await load_known(conn, loaded.key.shop_id, product_id)
+            shown = await client.read_shown_product(ProductGid(product_id), priority=Priority.SCAN)
+            yield _previewed(loaded, product_id, known, shown, deps.clock())
+        if len(ids) < _WAITING:
+            return
+        after = ids[-1]
+
+
+def _previewed(
+    loaded: Loaded, product_id: str, known: Known, shown: ShownProduct | None, now: datetime
+) -> Previewed:
+    situation = replace(loaded.situation, subject=product_id, events=(_check(now),), alerts=known, now=now)
+    plan = loaded.automation.decide(situation, Facts(shown=shown))
+    people = Counter({one.variant_id: 0 for one in known.in_line})
+    for one in known.in_line:
+        people[one.variant_id] += one.people
+    back = plan.alerts.back if plan.alerts else ()
+    return Previewed(
+        product_id=product_id,
+        title=plan.title or product_id,
+        because=plan.because,
+        corrections=(),
+        error=plan.error,
+        telling=tuple(
+            {
+                "variant": one.title or plan.title,
+                "available": one.available,
+                "people": people[one.variant_id],
+            }
+            for one in back
+        ),
+    )
+
+
+def _check(now: datetime) -> Event:
+    """The event of a look that somebody asks for."""
+    return Event(
+        event_id=EventId("preview"),
+        topic=PRODUCT_CHECK,
+        payload={"asked_by": USER_TRIGGER},
+        source=Source.PERSON,
+        received_at=now,
+    )
 
 
 def _channels(loaded: Loaded) -> int:
@@ -113,15 +185,8 @@ async def _preview_one(deps: Deps, loaded: Loaded, product: ProductRead) -> Prev
         pools = await load_pools(conn, owner, [product.id])
         claims = await claims_of_others(conn, loaded, [product])
         memories = await load_memories(conn, owner, [product.id])
-    check = Event(
-        event_id=EventId("preview"),
-        topic=PRODUCT_CHECK,
-        payload={"asked_by": USER_TRIGGER},
-        source=Source.PERSON,
-        received_at=now,
-    )
     situation = replace(
-        loaded.situation, subject=product.id, events=(check,), pools=pools, memories=memories, now=now
+        loaded.situation, subject=product.id, events=(_check(now),), pools=pools, memories=memories, now=now
     )
     plan = loaded.automation.decide(situation, Facts(product=product, claims=claims))
     return Previewed(

@@ -10,6 +10,7 @@ from shopify_emulator import WebhookFault
 from stockwright import installing, offer_desk
 from stockwright.model import Conflicting
 from stockwright.notify.offers import Mode, Terms, Verb
+from stockwright.previewing import preview
 from stockwright.store import messages, offers, runs
 from tests.journey.alerts import KIND, Alerts, play
 
@@ -91,6 +92,29 @@ def test_the_run_button_looks_at_what_people_wait_for(emptied: str) -> None:
             told = [run.because for run in await runs.list_runs(conn, shop_id=it.service.shop_id, limit=10)]
         assert any("looked at one by one: 1 product." in one for one in told)
         assert any("'Poster - A' (2 available) is back in stock: 1 person waits" in one for one in told)
+
+    play(emptied, story)
+
+
+def test_the_preview_shows_who_would_be_told_and_writes_nothing(emptied: str) -> None:
+    async def story(it: Alerts) -> None:
+        await it.install()
+        poster = it.sell_out(variants=("A", "B"))
+        other = it.sell_out("Still sold out")
+        it.sell_out("Nobody waits for it", levels=5)
+        await it.wait_for(poster, ANN, BOB)
+        await it.wait_for(other, ANN)
+        it.lose_webhooks()
+        it.stock(poster, A=3)
+        found = {one.title: one async for one in preview(it.service.deps, it.row)}
+        assert set(found) == {"Poster", "Still sold out"}
+        assert found["Poster"].telling == ({"variant": "A", "available": 3, "people": 2},)
+        assert (
+            not found["Still sold out"].acts
+            and "none of what they want is there" in found["Still sold out"].because
+        )
+        await it.service.settle()
+        assert it.told == [] and await it.waves() == []
 
     play(emptied, story)
 

@@ -271,14 +271,21 @@ async def _preview(service: Service, *, id: str, every: bool, as_json: bool) -> 
     found: list[Previewed] = []
     async for one in preview(service.deps, row):
         found.append(one)
-        if not as_json and (every or one.corrections or one.publishing or one.error):
+        if not as_json and (every or one.acts or one.error):
             _tell_previewed(one)
     if as_json:
         print_json([vars(one) for one in found])
         return
-    would = "published or taken down" if kind_named(row.kind).watches_restocks else "corrected"
-    touched = sum(bool(one.corrections or one.publishing) for one in found)
-    say(f"{len(found)} products in scope, {touched} would be {would}.")
+    touched = sum(one.acts for one in found)
+    say(f"{len(found)} products in scope, {touched} would be {_would(row.kind)}.")
+
+
+def _would(kind: str) -> str:
+    """What a kind does to products, in words."""
+    automation = kind_named(kind)
+    if automation.tells_shoppers:
+        return "told of"
+    return "published or taken down" if automation.watches_restocks else "corrected"
 
 
 def _tell_previewed(one: Previewed) -> None:
@@ -288,6 +295,8 @@ def _tell_previewed(one: Previewed) -> None:
     for line in one.publishing:
         done = "publish to" if line["action"] == "publish" else "take off"
         say(f"  {done} {', '.join(line['channels'])}")
+    for line in one.telling:
+        say(f"  tell {line['people']} people of {line['variant']}")
 
 
 @COMMANDS.command()

@@ -74,15 +74,11 @@ async def _look(request: Request, row: AutomationRow, limit: int) -> Seen:
                 break
             found.append(one)
     return Seen(
-        acted=[one for one in found if not one.error and _acts(one)],
+        acted=[one for one in found if not one.error and one.acts],
         troubled=[one for one in found if one.error],
-        left=[one for one in found if not one.error and not _acts(one)],
+        left=[one for one in found if not one.error and not one.acts],
         complete=complete,
     )
-
-
-def _acts(one: Previewed) -> bool:
-    return bool(one.corrections or one.publishing)
 
 
 # --- progress -----------------------------------------------------------------------------------------------
