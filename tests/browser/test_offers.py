@@ -167,7 +167,7 @@ def test_the_free_plan_is_said_on_every_page_of_offers(
     row = make_offer(site, shop_id, Terms(name="Spring"))
     page.goto(f"/settings/shops/{shop_id}")
     page.get_by_role("radio", name="Free No back-in-stock").check()
-    page.get_by_role("button", name="Save the plan").click()
+    page.get_by_role("button", name="Change the plan").click()
     for path in ("/offers", "/offers/add", f"/offers/{row.offer_id}", f"/offers/{row.offer_id}/edit"):
         page.goto(path)
         expect(page.get_by_text("is on the free plan").first).to_be_visible()
