@@ -42,6 +42,15 @@ class Erased:
     messages: int
     events: int = 0
 
+    @property
+    def told(self) -> str:
+        """The counts in words."""
+        return f"Erased: {_count(self.subscribers, 'request')} and {_count(self.messages, 'mail')}."
+
+
+def _count(count: int, one: str) -> str:
+    return f"{count:,} {one}{'' if count == 1 else 's'}"
+
 
 async def settings_of(conn: Connection, shop_id: ShopId) -> tuple[AutomationRow | None, NotifyOptions]:
     """The shop's notification automation, the one in force first, and its options; the defaults without one."""

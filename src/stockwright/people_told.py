@@ -165,9 +165,8 @@ def timeline(row: PersonRow, steps: Sequence[StepRow], tries: Sequence[TryRow]) 
     """What happened, oldest first; a sign-up without a step of its own is told from the row."""
     found = [_step(one) for one in steps] + [_try(one) for one in tries]
     if not any(one.what in ("signed_up", "imported") for one in steps):
-        found.append(
-            Told(at=row.created_at, text=_STEPS["signed_up"], detail=_SOURCES.get(row.source, row.source))
-        )
+        detail = _SOURCES.get(row.source, row.source)
+        found.insert(0, Told(at=row.created_at, text=_STEPS["signed_up"], detail=detail))
     return tuple(sorted(found, key=lambda one: one.at))
 
 

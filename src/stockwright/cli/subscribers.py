@@ -402,7 +402,7 @@ def erase(email: Address, *, shop: ShopOption, yes: Yes = False, as_json: AsJson
         if as_json:
             print_json({"subscribers": done.subscribers, "messages": done.messages})
         else:
-            say(f"Erased from {done.subscribers:,} requests and {done.messages:,} mails.")
+            say(done.told)
 
     with_service(work)
 

@@ -187,12 +187,8 @@ async def erase(request: Request) -> Response:
         customer_id=found.row.customer_id,
         by=actor_of(request),
     )
-    flash(request, f"Erased: {_count(done.subscribers, 'request')} and {_count(done.messages, 'mail')}.")
+    flash(request, done.told)
     return go("/subscribers")
-
-
-def _count(count: int, one: str) -> str:
-    return f"{count:,} {one}{'' if count == 1 else 's'}"
 
 
 ROUTES = (

@@ -156,7 +156,7 @@ async def erase(request: Request) -> Response:
     done = await people_service.erase(
         deps_of(request), shop, str(form_of(request).get("address", "")), by=actor_of(request)
     )
-    flash(request, f"Erased from {done.subscribers:,} requests and {done.messages:,} mails.")
+    flash(request, done.told)
     return go(HREF)
 
 
