@@ -23,7 +23,8 @@ from stockwright.model import (
     JsonObject,
     gid_number,
 )
-from stockwright.store.pools import JournalRow
+from stockwright.store.api_reads import PoolLine
+from stockwright.store.pools import JournalRow, PoolRow
 from stockwright.store.runs import AttemptRow, EffectRow, RunRow
 
 Titles = Mapping[MemberId, str]
@@ -275,6 +276,36 @@ def pool_row(
         "differences": ", ".join(f"{name} {by:+d}" for name, by in off.items()),
         "state": "correcting" if state.intent and status == "active" else status,
         "reason": reason,
+    }
+
+
+def pool_json(row: PoolRow | PoolLine, titles: Titles, *, shop: str) -> dict[str, Json]:
+    """A shared stock for programs: what the API and `stock show --json` tell. `shop`: its domain."""
+    state = pool_state(row.state)
+    return {
+        "pool": row.pool_id,
+        "title": row.title,
+        "stock": row.stock,
+        "levels": [
+            {
+                "item_id": id.item_id,
+                "location_id": id.location_id,
+                "title": titles.get(id) or gid_number(id.item_id),
+                "level": member.expected,
+                "units": member.units,
+                "off_by": member.expected - state.stock // member.units,
+            }
+            for id, member in sorted(state.members.items())
+        ],
+        "state": "correcting" if state.intent and row.status == "active" else row.status,
+        "reason": row.reason,
+        "automation": row.automation_id,
+        "shop": shop,
+        "product_id": row.product_id,
+        "location_id": row.location_id,
+        "version": row.version,
+        "assumed": row.assumed,
+        "updated_at": row.updated_at,
     }
 
 

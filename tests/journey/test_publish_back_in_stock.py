@@ -1,6 +1,8 @@
 """Publishing through the whole service: webhooks, schedule and Run; refusals, lost answers, crashes; the mail."""
 
+from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
@@ -8,7 +10,8 @@ from shopify_emulator import Fault, VariantSpec, WebhookFault
 from stockwright import installing
 from stockwright.model import StockwrightError
 from stockwright.previewing import preview
-from stockwright.store import restocks, runs
+from stockwright.store import restocks, runs, stats
+from stockwright.web.admin.home import MEASURES
 from tests.journey.listings import Listing, add_listing
 from tests.journey.service import Service, play
 
@@ -114,6 +117,32 @@ def test_P3_three_variants_at_two_locations_are_one_mutation_and_one_mail(databa
         assert channels_of(service, poster) == [ONLINE, "Shop"]
         assert service.shop.request_counts()[PUBLISH] == 1
         assert len(await mails(service)) == 1
+
+    play(database, story)
+
+
+def test_a_publish_is_counted_for_the_charts_of_home(database) -> None:
+    async def story(service: Service) -> None:
+        service.shop.add_location("Toronto")
+        poster = hidden(service)
+        await install(service)
+        poster.edit(A=3)
+        await service.wait(60)
+        now = service.clock.now()
+        async with service.database.connection() as conn:
+            await stats.count_hours(conn, now=now)
+            counted = await stats.series(
+                conn,
+                bucket="day",
+                since=now - timedelta(days=2),
+                zone="UTC",
+                whats=[one.what for one in MEASURES],
+            )
+        totals = Counter()
+        for one in counted:
+            totals[one.what] += one.count
+        assert (totals["done:publish"], totals["done:correct"]) == (1, 0)
+        assert totals["events"] > 0
 
     play(database, story)
 

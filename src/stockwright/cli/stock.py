@@ -12,6 +12,7 @@ from stockwright.explaining import (
     clock_text,
     history_lines,
     hypothesis_lines,
+    pool_json,
     pool_row,
     pool_state,
     titles_of,
@@ -58,8 +59,11 @@ async def _show(service: Service, *, domain: str, product: str | None, frozen: b
         id: titles_of((member.item_id, member.location_id, member.title) for member in members)
         for id, members in held.items()
     }
+    if form.as_json:
+        print_json([pool_json(row, titles.get(row.pool_id, {}), shop=found.domain) for row in rows])
+        return
     shown = [_row(row, titles.get(row.pool_id, {})) for row in rows]
-    if form.as_json or form.as_csv:
+    if form.as_csv:
         print_rows(shown, form, empty="")
         return
     print_rows(

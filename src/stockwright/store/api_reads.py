@@ -16,7 +16,7 @@ from stockwright.store.queries import queries
 
 SQL = queries("api_reads")
 
-SEARCH_WINDOW = 20_000  # runs that one page of a search looks at
+SEARCH_WINDOW = 5_000  # runs that one page of a search looks at
 
 R = TypeVar("R")
 

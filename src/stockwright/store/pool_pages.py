@@ -16,6 +16,7 @@ SQL = queries("pool_pages")
 
 _FROZEN, _OTHERS = "f", "o"
 _MOST_WORDS = 10
+_FEW = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,19 +40,26 @@ async def frozen_first(
         "product_id": wanted.product_id,
         "only_frozen": wanted.frozen,
         "assumed": wanted.assumed,
+        "pool_ids": None,
         "in_others": part == _OTHERS,
         "after": pool_id or None,
         "limit": limit,
     }
     query = SQL.pools_frozen_first
     if wanted.title is not None:
-        words = await _words(conn, wanted.title)
-        if not words:
-            return []
-        query, values["words"] = SQL.pools_by_words, " & ".join(f"{word}:*" for word in words)
+        words = " & ".join(f"{word}:*" for word in await _words(conn, wanted.title))
+        values["words"], values["pool_ids"] = words, await _few(conn, words) if words else []
+        query = SQL.pools_frozen_first if values["pool_ids"] is not None else SQL.pools_by_words
     async with conn.cursor(row_factory=class_row(PoolRow)) as cursor:
         await cursor.execute(query, values, prepare=False)
         return await cursor.fetchall()
+
+
+async def _few(conn: AsyncConnection, words: str) -> list[str] | None:
+    """The stocks that have these words, when they are few. Of many, the first are soon found in their order."""
+    found = await conn.execute(SQL.few_with_words, {"words": words, "limit": _FEW + 1}, prepare=False)
+    ids = [row[0] for row in await found.fetchall()]
+    return ids if len(ids) <= _FEW else None
 
 
 async def _words(conn: AsyncConnection, text: str) -> list[str]:

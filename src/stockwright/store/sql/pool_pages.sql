@@ -4,6 +4,7 @@ with wanted as (
      where not %(in_others)s and p.status = 'frozen'
        and (%(shop_id)s::bigint is null or p.shop_id = %(shop_id)s)
        and (%(product_id)s::text is null or p.product_id = %(product_id)s)
+       and (%(pool_ids)s::text[] is null or p.pool_id = any(%(pool_ids)s))
        and (not %(assumed)s or p.assumed > 0)
        and (%(after)s::text is null or p.pool_id > %(after)s)
      order by p.pool_id limit %(limit)s)
@@ -12,6 +13,7 @@ with wanted as (
      where not %(only_frozen)s and p.status <> 'frozen'
        and (%(shop_id)s::bigint is null or p.shop_id = %(shop_id)s)
        and (%(product_id)s::text is null or p.product_id = %(product_id)s)
+       and (%(pool_ids)s::text[] is null or p.pool_id = any(%(pool_ids)s))
        and (not %(assumed)s or p.assumed > 0)
        and (not %(in_others)s or %(after)s::text is null or p.pool_id > %(after)s)
      order by p.pool_id limit %(limit)s)
@@ -25,7 +27,10 @@ limit %(limit)s;
 -- title_words: what a search looks for, cut into words as titles are
 select title_words(%(text)s);
 
--- pools_by_words: the same page, of stocks whose titles have words that begin so
+-- few_with_words: stocks whose titles have words that begin so, in any order, up to a limit
+select pool_id from pool_words where words @@ %(words)s::tsquery limit %(limit)s;
+
+-- pools_by_words: the same page, of the many stocks whose titles have words that begin so
 with wanted as (
     (select 0 as rank, p.* from pools p join pool_words w using (shop_id, pool_id)
      where not %(in_others)s and p.status = 'frozen' and w.words @@ %(words)s::tsquery

@@ -1,11 +1,10 @@
 """/pools: shared stocks, their history, and the way out of a freeze."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pydantic import Field
 
-from stockwright.explaining import Titles, history_lines, pool_state, titles_of
+from stockwright.explaining import Titles, history_lines, pool_json, pool_state, titles_of
 from stockwright.ledger.hypotheses import Hypothesis, hypotheses
 from stockwright.ledger.state import PoolState, Resolution
 from stockwright.model import Fault, gid, gid_number
@@ -60,7 +59,9 @@ async def list_pools(call: Call[PoolsQuery, Nothing]) -> Reply:
             limit=query.limit + 1,
         )
         titles = await _titles(conn, found[: query.limit])
-    items = [schemas.Pool(**_shape(line, titles[line.pool_id])) for line in found[: query.limit]]
+    items = [
+        schemas.Pool(**pool_json(line, titles[line.pool_id], shop=line.shop)) for line in found[: query.limit]
+    ]
     more = call.next_page(found[query.limit - 1].pool_id) if len(found) > query.limit else None
     return Reply(content=schemas.PoolPage(items=items, next=more))
 
@@ -75,7 +76,7 @@ async def get_pool(call: Call[Nothing, Nothing]) -> Reply:
         line = await _line(conn, call.path["pool_id"])
         titles = (await _titles(conn, [line]))[line.pool_id]
     content = schemas.PoolDetail(
-        **_shape(line, titles), hypotheses=_hypotheses(pool_state(line.state), titles)
+        **pool_json(line, titles, shop=line.shop), hypotheses=_hypotheses(pool_state(line.state), titles)
     )
     return Reply(content=content)
 
@@ -131,39 +132,6 @@ async def _titles(conn: Connection, lines: Sequence[PoolLine]) -> Mapping[str, T
         for pool_id, members in held.items():
             found[pool_id] = titles_of((one.item_id, one.location_id, one.title) for one in members)
     return found
-
-
-def _shape(line: PoolLine, titles: Titles) -> dict[str, Any]:
-    state = pool_state(line.state)
-    return {
-        "pool": line.pool_id,
-        "title": line.title,
-        "stock": line.stock,
-        "levels": _levels(state, titles),
-        "state": "correcting" if state.intent and line.status == "active" else line.status,
-        "reason": line.reason,
-        "automation": line.automation_id,
-        "shop": line.shop,
-        "product_id": line.product_id,
-        "location_id": line.location_id,
-        "version": line.version,
-        "assumed": line.assumed,
-        "updated_at": line.updated_at,
-    }
-
-
-def _levels(state: PoolState, titles: Titles) -> list[schemas.Level]:
-    return [
-        schemas.Level(
-            item_id=id.item_id,
-            location_id=id.location_id,
-            title=titles.get(id) or gid_number(id.item_id),
-            level=member.expected,
-            units=member.units,
-            off_by=member.expected - state.stock // member.units,
-        )
-        for id, member in sorted(state.members.items())
-    ]
 
 
 def _hypotheses(state: PoolState, titles: Titles) -> schemas.Hypotheses | None:

@@ -42,7 +42,7 @@ class RunsQuery(PageQuery):
         min_length=1,
         max_length=200,
         description="Only those with this text in their title, subject or reason, in any case. A page looks at "
-        "20,000 runs: it may be short or empty and still have a next one.",
+        "5,000 runs: it may be short or empty and still have a next one.",
     )
 
 
