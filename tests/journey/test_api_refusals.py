@@ -109,12 +109,21 @@ def test_a_wrong_query_parameter_is_named(emptied, address, where) -> None:
 
 def test_what_is_not_there_is_not_found_whatever_is_asked_of_it(emptied) -> None:
     async def story(api: Api) -> None:
-        bodies = {"PATCH": {"name": "x"}}
+        person, items = {"email": "mia@example.com"}, {"items": ["gid://shopify/Product/1"]}
+        bodies = {
+            "resolvePool": {"resolution": "was_applied"},
+            "exportPerson": person,
+            "erasePerson": person,
+            "addSubscriberImport": {"csv": "email,variant_id\nmia@example.com,1"},
+            "startSubscriberImport": {},
+            "addOfferItems": items,
+            "removeOfferItems": items,
+        }
         for operation in OPERATIONS:
             if not operation.names:
                 continue
             method, path = a_request(operation)
-            body = {"json": bodies.get(method, {"resolution": "was_applied"})} if operation.has_body else {}
+            body = {"json": bodies.get(operation.id, {"name": "x"})} if operation.has_body else {}
             assert problem(await api.client.ask(method, path, **body)) == (404, "not-found"), operation.id
         for address in ("/nothing", "/runs/", "/api/v2/shops", "/pools?shop=nobody.myshopify.com"):
             assert problem(await api.client.get(address)) == (404, "not-found"), address

@@ -203,12 +203,22 @@ def make_real(stage: Stage, case: Case) -> None:
             "items": stage.known["items"][:2],
             "email": "ann@example.com",
             "csv": "email,variant_id\nann@example.com,1",
+            "report": REPORT,
+            "encoding": "text",
             "automation": {"stockwright_automation": 1, **file},
             **file,
         }
         case.body = {
             name: real.get(name, value) if _keeps(name, value) else value for name, value in case.body.items()
         }
+
+
+# Some mail that came back; it names no message of ours.
+REPORT = (
+    "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n"
+    "Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx.example.com\n\n"
+    "Final-Recipient: rfc822; mia@example.com\nAction: failed\nStatus: 5.1.1\n\n--b--\n"
+)
 
 
 def _keeps(name: str, value: object) -> bool:
