@@ -4,6 +4,7 @@ Planned for its values: a plan for any filter would read whole tables for most o
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
@@ -35,7 +36,7 @@ async def frozen_first(
 ) -> list[PoolRow]:
     """Up to `limit` stocks, from the one after the cursor `after` (`cursor_of` its row)."""
     part, _, pool_id = (after or "").partition(":")
-    values = {
+    values: dict[str, Any] = {
         "shop_id": wanted.shop_id,
         "product_id": wanted.product_id,
         "only_frozen": wanted.frozen,
