@@ -26,9 +26,9 @@ from tests.alert_processes import PASSWORD, USER, Line, people_in_line
 NAME = "alerts"
 TIMES = 5  # as many mails per second as with a connection for each, at least
 _DELAY_MS = 10.0  # of every answer of a mail service in the same region; loopback has none
-_PEOPLE, _QUICK_PEOPLE = 10_000, 600
+_PEOPLE, _QUICK_PEOPLE = 4_000, 600
 _SINGLY, _QUICK_SINGLY = 200, 30
-_LIMIT_S = 500.0
+_LIMIT_S = 1500.0
 _SPAN = "select extract(epoch from max(sent_at) - min(created_at))::float8 from messages where state = 'sent'"
 
 

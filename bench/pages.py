@@ -1,4 +1,4 @@
-"""How long the admin site's pages take with a million runs and 200,000 shared stocks stored.
+"""How long the admin site's pages take with a million runs, 200,000 shared stocks and 200,000 subscribers stored.
 
 One real product is adopted and sold; its stock, history and runs are then copied within the database, each copy with
 items and ids of its own, so that rows have the size and shape of real ones.
@@ -17,7 +17,7 @@ from bench.setting import settle, synced_shop
 from tests.real_processes import RunningShop, Service
 
 NAME = "pages"
-_RUNS, _POOLS, _MAILS = 1_000_000, 200_000, 100_000
+_RUNS, _POOLS, _MAILS, _PEOPLE = 1_000_000, 200_000, 100_000, 200_000
 _QUICK = 100  # so many times fewer
 _WARM, _TIMES, _QUICK_TIMES = 3, 40, 10
 _GOAL_MS = 100.0
@@ -60,6 +60,20 @@ select shop_id, 'msg_00' || lpad(n::text, 18, '0'), 'bench:' || n, 'staff_back_i
        'Back in stock: Harbour no. ' || n, repeat('A line of text. ', 40), repeat('<p>A line of HTML.</p>', 100),
        case when n %% 100 = 0 then 'failed' else 'sent' end, '', now() - n * interval '40 seconds', now() - n * interval '40 seconds'
 from one_run, generate_series(1, %(mails)s) n;
+insert into subscribers (shop_id, subscriber_id, email, address_hash, product_id, variant_id, product_title, variant_title,
+                         offer_id, state, delivered, source, locale, quantity, created_at, ended_at, notified_at)
+select shop_id, 'sub_00' || lpad(n::text, 18, '0'), 'shopper' || n || '@example.com', sha256(n::text::bytea),
+       'gid://shopify/Product/' || n %% 400, 'gid://shopify/ProductVariant/' || n %% 1600, 'Harbour no. ' || n %% 400,
+       'Size ' || n %% 4, case when n %% 3 = 0 then 'off_' || n %% 7 else '' end, s.state, case when s.state in ('sent', 'failed') then s.state else '' end,
+       'proxy', (array['en', 'fr', 'de'])[1 + n %% 3], 1 + n %% 3, now() - n * interval '40 seconds',
+       case when s.state <> 'pending' then now() end, case when s.state = 'sent' then now() end
+from one_run, generate_series(1, %(people)s) n
+cross join lateral (
+    select (array['pending', 'pending', 'pending', 'pending', 'pending', 'pending', 'sent', 'failed', 'unsubscribed', 'cancelled'])[1 + n %% 10] state
+) s;
+insert into subscriber_steps (shop_id, subscriber_id, at, what) select shop_id, subscriber_id, created_at, 'signed_up' from subscribers;
+insert into variant_prices (shop_id, variant_id, price, currency, seen_at)
+select shop_id, 'gid://shopify/ProductVariant/' || n, 10 + n %% 90, 'CAD', now() from one_run, generate_series(0, 1599) n;
 insert into hourly (shop_id, what, hour, count, last_at)
 select shop_id, what, h, 400, h from one_run, unnest(array['events', 'webhooks', 'done:correct', 'done:publish', 'mails']) what,
        generate_series(date_trunc('hour', now()) - interval '90 days', date_trunc('hour', now()), interval '1 hour') h
@@ -70,7 +84,7 @@ on conflict do nothing
 def run(*, quick: bool) -> Result:
     """Load, then time each page over HTTP as a signed-in person."""
     by = _QUICK if quick else 1
-    sizes = {"runs": _RUNS // by, "pools": _POOLS // by, "mails": _MAILS // by}
+    sizes = {"runs": _RUNS // by, "pools": _POOLS // by, "mails": _MAILS // by, "people": _PEOPLE // by}
     with synced_shop(1, rate=2000.0) as (shop, service):
         _sell_once(shop, service)
         loaded_s = _load(service, sizes)
@@ -85,7 +99,7 @@ def run(*, quick: bool) -> Result:
     for name, taken in measured.items():
         figures.append(Figure(name=f"{name}, p50", value=percentile(taken, 0.5), unit="ms", at_most=_GOAL_MS))
         figures.append(Figure(name=f"{name}, p99", value=percentile(taken, 0.99), unit="ms"))
-    conditions = f"{sizes['runs']:,} runs, {sizes['pools']:,} shared stocks, {sizes['mails']:,} mails, loaded in {loaded_s:.0f} s"
+    conditions = f"{sizes['runs']:,} runs, {sizes['pools']:,} shared stocks, {sizes['mails']:,} mails, {sizes['people']:,} subscribers, loaded in {loaded_s:.0f} s"
     return Result(name=NAME, title="pages of the admin site", conditions=conditions, figures=tuple(figures))
 
 
@@ -171,6 +185,21 @@ def _addresses(service: Service, sizes: Mapping[str, int]) -> dict[str, str]:
         "Mail templates": "/mail/templates",
         "One template": f"/mail/templates/{shop}/staff_back_in_stock",
         "Mail settings": f"/mail/settings/{shop}",
+        "Subscribers": "/subscribers",
+        "Subscribers who could not be told": "/subscribers?status=Failed",
+        "Subscribers, half-way back": f"/subscribers?before=sub_00{sizes['people'] // 2:018}",
+        "Subscribers of one variant": "/subscribers?variant=7",
+        "Subscribers of one product who were told": "/subscribers?product=7&status=Sent",
+        "Subscribers of one offer": "/subscribers?offer=off_3",
+        "Subscribers in a language that nobody has": "/subscribers?locale=xx",
+        "Subscribers, a common beginning of an address": "/subscribers?q=shopper1",
+        "Subscribers, one address": f"/subscribers?q=shopper{sizes['people'] // 2}@",
+        "Subscribers, a search without a hit": "/subscribers?q=zeppelin",
+        "Cancelling everybody, the question": "/subscribers/bulk?do=cancel&all=1",
+        "One subscriber": f"/subscribers/sub_00{sizes['people'] // 2:018}",
+        "Demand": "/demand",
+        "Demand by revenue": "/demand?order=revenue",
+        "Privacy": "/settings/privacy",
         "Shops": "/settings/shops",
         "One shop": f"/settings/shops/{shop}",
         "Users": "/settings/users",

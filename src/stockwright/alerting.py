@@ -35,6 +35,15 @@ class _ListProducts(Protocol):
     ) -> Awaitable[list[str]]: ...
 
 
+def tells_news(loaded: Loaded, look: Look) -> bool:
+    """Whether a look found anything else than the last one; offers are told of every look."""
+    known = loaded.situation.alerts
+    if known.is_offered or look.wave_id or look.gone:
+        return True
+    before = {(one.variant_id, one.is_in, one.wave_seq) for one in known.watched}
+    return before != {(one.variant_id, one.is_in, one.wave_seq) for one in look.seen}
+
+
 # --- what a look leads to ----------------------------------------------------------------------------------------
 
 

@@ -119,10 +119,12 @@ class AttemptBook:
     # --- writing --------------------------------------------------------------------------------------------------
 
     async def _write(self) -> None:
-        while not self._closing:
+        is_open = True
+        while is_open:
             await self._rung.wait()
             self._rung.clear()
-            if len(self._begins) < self._lanes - 1 and not self._closing:
+            is_open = not self._closing
+            if is_open and len(self._begins) < self._lanes - 1:
                 await asyncio.sleep(_GATHER_S)
             while self._ends or self._begins:
                 await self._write_once()

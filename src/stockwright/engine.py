@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stockwright import scanning
-from stockwright.alerting import check_waiting, note_offers, save_look, wake_hand_out
+from stockwright.alerting import check_waiting, note_offers, save_look, tells_news, wake_hand_out
 from stockwright.automations import recording
 from stockwright.automations.contract import (
     CheckWaiting,
@@ -142,6 +142,8 @@ async def _decide_one(deps: Deps, loaded: Loaded, need: NoRead | ReadProduct | R
     plan = loaded.automation.decide(loaded.situation, facts)
     if not loaded.situation.events and not _does_anything(plan):
         return await _rest(deps, loaded, plan)
+    if plan.alerts is not None and _is_routine(loaded) and not tells_news(loaded, plan.alerts):
+        return await _rest(deps, loaded, plan)
     return await _save(deps, loaded, facts, plan, requests)
 
 
@@ -163,7 +165,7 @@ def _does_anything(plan: Plan) -> bool:
 
 
 async def _rest(deps: Deps, loaded: Loaded, plan: Plan) -> Ran:
-    """A wake-up that found nothing to do leaves no run."""
+    """A wake-up, or a routine look, that found nothing to do leaves no run."""
     async with together(deps.database) as conn:
         await settle_key(conn, loaded, None, _wake_at(loaded, plan))
     return Ran()

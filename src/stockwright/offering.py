@@ -65,6 +65,7 @@ def _shopwide(shop: Shop, options: NotifyOptions | None) -> Shopwide:
     return Shopwide(
         is_premium=shop.plan == "premium",
         is_enabled=options is not None,
+        is_installed=shop.status != "uninstalled",
         takes_sign_ups=options is not None and options.sign_ups,
         exclude_tags=options.exclude_tags if options else (),
         continue_selling_counts=options is not None and options.continue_selling_counts,

@@ -22,7 +22,7 @@ from stockwright.mail.outcome import Failure, NotSent, Outcome, Sent, Stage, Unk
 from stockwright.mail.smtp import Sender
 from stockwright.mailing import NO_SERVER, account_for, pace_of
 from stockwright.model import Key, ShopId, StockwrightError
-from stockwright.store import alert_mail, mail_settings, messages, shops, wake
+from stockwright.store import alert_mail, arrivals, mail_settings, messages, shops, wake
 from stockwright.store.alert_mail import SettledMail
 from stockwright.store.database import Connection
 from stockwright.store.mail_settings import Queue
@@ -104,7 +104,7 @@ async def _prepare(deps: Deps, shop_id: ShopId) -> Ready | Resting:
             return Resting(until=None)
         now = deps.clock()
         await _settle_lost(conn, shop, now)
-        if shop.status == "uninstalled":
+        if shop.status == "uninstalled" or await arrivals.is_uninstalled(conn, shop_id):
             await messages.cancel_waiting(conn, shop_id, _UNINSTALLED)
             return Resting(until=None)
         row = await mail_settings.get(conn, shop_id)

@@ -27,15 +27,20 @@ def count(site: RunningSite, what: str) -> int:
 
 def test_troubles_are_told_worst_first_with_numbers_that_agree(signed_in: Page, site: RunningSite) -> None:
     frozen, assumed = count(site, "count(*) filter (where status = 'frozen')"), count(site, "sum(assumed)")
+    ((waiting,),) = site.execute(
+        "select count(*) from subscribers where state in ('unconfirmed', 'pending', 'queued')"
+    )
     shop = signed_in.get_by_role("region", name="Demo Prints")
     told = shop.locator(".troubles li").all_inner_texts()
-    assert [text.split()[0] for text in told] == [str(frozen), "3", str(assumed)]
+    assert [text.split()[0] for text in told] == [str(frozen), "3", "1", str(assumed)]
     assert "frozen until you decide" in told[0]
     assert "failed in the last 24 hours." in told[1]
-    assert "booked as applied" in told[2]
+    assert "request about people's data waits" in told[2]
+    assert "booked as applied" in told[3]
     stats = shop.locator(".stats > div").all_inner_texts()
-    assert [" ".join(text.split()) for text in stats][2:6] == [
+    assert [" ".join(text.split()) for text in stats][2:7] == [
         "Failed runs, 24 h 3",
+        f"People waiting {waiting}",
         f"Shared stocks {count(site, 'count(*)'):,}",
         f"Frozen {frozen}",
         f"Assumed {assumed}",

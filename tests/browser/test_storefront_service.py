@@ -25,7 +25,7 @@ def shop(service: Service) -> Iterator[RunningShop]:
     """A shop whose theme has been told of an active offer of two products."""
     with running_shop(CATALOGUE, arguments=("--proxy-url", f"{service.url}/proxy")) as running:
         service.add_shop(running)
-        service.add_automation("notify-back-in-stock", running)
+        service.add_automation("notify-back-in-stock", running, minimum_form_s=0)  # scripts are quick
         wanted = [text for name in OFFERED for text in ("--product", str(number(products(running)[name])))]
         service.command("offer", "create", "Winter", "--shop", running.domain, *wanted, "--activate")
         wait_until(lambda: is_published(running), limit_s=60, what="the theme is told of the offer")

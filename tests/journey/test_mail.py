@@ -1,17 +1,20 @@
 """A shop's mail from the queue to the sink: outcomes, retries, stops, holding, pace, and death at every point."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from mail_sink import Fault
+from stockwright.attempt_book import Ready
 from stockwright.mail.outcome import Failure, NotSent, Stage
 from stockwright.mail.verdict import GIVE_UP_AFTER, RETRY_AFTER_MIN, judge, retry_pause
 from stockwright.mail_desk import change_settings, queue_status, resume, send_test
 from stockwright.model import StockwrightError
-from stockwright.sending import wake_queues
+from stockwright.sending import send_claimed, wake_queues
 from stockwright.store import mail_settings, messages, shops
+from stockwright.store.mail_settings import Queue
 from tests.mail_service import Killed, MailService, Seams, play
 from tests.store.rows import NOON, add_shop, jobs, rows, until
 
@@ -531,3 +534,19 @@ def test_every_class_of_failure_has_a_verdict(failure: Failure) -> None:
 
 
 # --- failed runs ---------------------------------------------------------------------------------------------
+
+
+def test_a_message_that_must_not_be_sent_fails_also_when_nothing_else_is_written(database: str) -> None:
+    async def story(service: MailService) -> None:
+        await service.enqueue("bad")
+        deps = service.start()
+        async with service.connections.connection() as conn:
+            [claimed] = await messages.claim(conn, service.shop_id, limit=1, lease_s=60)
+        assert service.account is not None
+        ready = Ready(account=service.account, pace=0, queue=Queue())
+        async with deps.mailing.senders.lend(service.account) as sender:
+            broken = replace(claimed, recipient="a@b@c")
+            assert isinstance(await send_claimed(deps, sender, ready, broken), NotSent)
+        assert (await service.message("bad")).state == "failed"
+
+    play(database, story)

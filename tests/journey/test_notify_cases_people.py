@@ -239,7 +239,6 @@ def test_case_33_uninstalling_stops_all_mail_and_people_wait_on_if_the_app_comes
         await it.install(settle_s=0)
         poster = it.sell_out()
         await it.wait_for(poster, ANN, BOB)
-        await it.execute("update mail_queues set paused_until = now() + interval '1 hour'")
         await it.execute(
             "insert into mail_queues (shop_id, paused_until) values (%(shop_id)s, now() + interval '1 hour')"
             " on conflict (shop_id) do update set paused_until = excluded.paused_until",
@@ -253,14 +252,26 @@ def test_case_33_uninstalling_stops_all_mail_and_people_wait_on_if_the_app_comes
         assert set((await it.states()).values()) == {"pending"}
         await it.wait(7200)
         assert it.told == []
-        async with it.service.database.connection() as conn:
-            await shops.set_status(conn, it.service.shop_id, "active")
+        await upkeep.resume_shop(it.service.deps, await shop_of(it.service))
         await it.execute("delete from mail_queues")
         it.stock(poster, A=0)
         await it.wait(60)
         await it.restock(poster, A=5)
         await it.wait(7200)
         assert sorted(it.told) == [ANN, BOB]
+
+    play(emptied, story)
+
+
+def test_case_33_no_mail_goes_out_between_the_webhook_and_the_worker_that_reads_it(emptied: str) -> None:
+    async def story(it: Alerts) -> None:
+        await it.install()
+        poster = it.sell_out()
+        await it.wait_for(poster, ANN)
+        it.stock(poster, A=5)
+        await webhook(it, "app/uninstalled", {"id": 1})
+        await it.wait(3600)
+        assert it.told == []
 
     play(emptied, story)
 

@@ -78,6 +78,30 @@ def test_a_lost_webhook_costs_ten_minutes(emptied: str) -> None:
     play(emptied, story)
 
 
+def test_a_routine_look_that_finds_nothing_new_leaves_no_run(emptied: str) -> None:
+    async def story(it: Alerts) -> None:
+        await it.install()
+        poster = it.sell_out()
+        await it.wait_for(poster, ANN)
+        for _ in range(3):
+            await it.wait(600)
+
+        async def looks() -> int:
+            return int(
+                (await it.rows("select count(*) from runs where subject = %(id)s", {"id": poster.gid}))[0][0]
+            )
+
+        before = await looks()
+        it.service.requests.clear()
+        for _ in range(6):
+            await it.wait(600)
+        assert await looks() == before == 1  # the first look took notes
+        reads = [one for one in it.service.requests if one.operation == "ReadShownProduct"]
+        assert len(reads) >= 5 and await it.rows("select count(*) from work where done_at is null") == [(0,)]
+
+    play(emptied, story)
+
+
 def test_the_run_button_looks_at_what_people_wait_for(emptied: str) -> None:
     async def story(it: Alerts) -> None:
         await it.install()

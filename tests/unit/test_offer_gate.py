@@ -67,6 +67,7 @@ def test_case_03_the_button_is_there_exactly_when_offer_mode_stock_and_plan_say_
     [
         (Shopwide(is_premium=False, is_enabled=True), Why.PLAN),
         (Shopwide(is_premium=True, is_enabled=False), Why.OFF),
+        (Shopwide(is_premium=True, is_enabled=True, is_installed=False), Why.OFF),
         (Shopwide(is_premium=True, is_enabled=True, takes_sign_ups=False), Why.OFF),
         (Shopwide(is_premium=True, is_enabled=True, exclude_tags=("NO-ALERT",)), Why.EXCLUDED),
     ],

@@ -13,7 +13,7 @@ import structlog
 
 from stockwright.model import EventId, NewEvent, Source
 from stockwright.schedules import due_slot, newest_slot, time_zone
-from stockwright.store import inbox, restocks, retention, schedules, signups, wake
+from stockwright.store import inbox, restocks, retention, schedules, signups, wake, waves
 from stockwright.store.database import Connection, Pool
 from stockwright.store.ids import new_id
 from stockwright.store.schedules import ScheduledTopic
@@ -140,6 +140,7 @@ async def delete_old(pool: Pool, now: datetime, keep: Retention) -> None:
         lambda conn: retention.delete_runs(conn, before=now - keep.runs, limit=limit),
         lambda conn: retention.delete_deliveries(conn, before=now - keep.deliveries, limit=limit),
         lambda conn: restocks.delete_waves(conn, before=now - keep.runs, limit=limit),
+        lambda conn: waves.delete_old(conn, before=now - keep.runs, limit=limit),
         lambda conn: signups.delete_counts(conn, before=now - keep.sign_up_counts, limit=limit),
         lambda conn: retention.delete_idle_keys(conn, limit=limit),
         lambda conn: wake.delete_ended_jobs(conn, before=now - keep.ended_jobs, limit=limit),

@@ -73,6 +73,7 @@ class Shopwide:
 
     is_premium: bool
     is_enabled: bool  # an automation of the feature is enabled
+    is_installed: bool = True  # the app was not uninstalled
     takes_sign_ups: bool = True
     exclude_tags: tuple[str, ...] = ()
     continue_selling_counts: bool = False  # a variant that sells on when sold out is never asked about
@@ -145,6 +146,8 @@ def _refusal(product: ShownProduct, variant: ShownVariant, shop: Shopwide) -> tu
 
 
 def _shop_refusal(shop: Shopwide) -> tuple[Why, str]:
+    if not shop.is_installed:
+        return Why.OFF, "The app was uninstalled from the shop."
     if not shop.is_premium:
         return Why.PLAN, "The shop is on the free plan; Notify Me needs the premium plan."
     if not shop.is_enabled:

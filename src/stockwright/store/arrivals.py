@@ -26,6 +26,11 @@ async def uninstalled(conn: AsyncConnection) -> list[ShopId]:
     return [ShopId(row[0]) for row in await cursor.fetchall()]
 
 
+async def is_uninstalled(conn: AsyncConnection, shop_id: ShopId) -> bool:
+    """Whether a shop sent app/uninstalled and did not let us in since."""
+    return await (await conn.execute(SQL.is_uninstalled, {"shop_id": shop_id})).fetchone() is not None
+
+
 async def last_webhook_at(conn: AsyncConnection, shop_id: ShopId) -> datetime | None:
     """When a shop last sent us anything, within the time that events are kept."""
     row = await (await conn.execute(SQL.last_webhook, {"shop_id": shop_id})).fetchone()

@@ -425,6 +425,11 @@ async def to_look_at(conn: AsyncConnection, *, limit: int = 10_000) -> list[Key]
     return [hand_out_key(ShopId(shop_id), str(product_id)) for shop_id, product_id in rows]
 
 
+async def delete_old(conn: AsyncConnection, *, before: datetime, limit: int) -> int:
+    """Delete up to `limit` waves that ended before; how many."""
+    return (await conn.execute(SQL.delete_old, {"before": before, "limit": limit})).rowcount
+
+
 async def _rows(conn: AsyncConnection, row: type[Any], sql: bytes, values: dict[str, Any]) -> list[Any]:
     async with conn.cursor(row_factory=class_row(row)) as cursor:
         await cursor.execute(sql, values)

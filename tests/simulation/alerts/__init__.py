@@ -20,7 +20,7 @@ _SETTINGS = {
     "STOCKWRIGHT_SMTP_TIMEOUT_S": "2",
     "STOCKWRIGHT_SWEEP_EVERY_S": "2",
 }
-_LIMIT_S = 420.0
+_LIMIT_S = 1500.0
 
 
 @dataclass(frozen=True, kw_only=True)

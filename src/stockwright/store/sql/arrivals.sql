@@ -7,6 +7,14 @@ where s.status <> 'uninstalled' and exists (
 )
 order by s.shop_id limit 10000;
 
+-- is_uninstalled: whether a shop sent app/uninstalled after we last read it
+select s.shop_id from shops s
+where s.shop_id = %(shop_id)s and exists (
+    select from events e
+    where e.topic = 'shopify/app/uninstalled' and e.shop_id = s.shop_id
+      and e.received_at > coalesce(s.read_at, s.created_at)
+);
+
 -- last_webhook: when a shop last sent us anything; event ids sort by age
 select received_at from events
 where shop_id = %(shop_id)s and source = 'shopify'

@@ -252,3 +252,8 @@ set told = v.told + t.people, told_in_turn = case when t.begins then 0 else v.to
 from unnest(%(variant_ids)s::text[], %(people)s::integer[], %(turn_ats)s::timestamptz[], %(turn_limits)s::integer[],
             %(begins)s::boolean[]) as t (variant_id, people, turn_at, turn_limit, begins)
 where v.shop_id = %(shop_id)s and v.wave_id = %(wave_id)s and v.variant_id = t.variant_id;
+
+-- delete_old: waves that are over and kept no longer
+delete from waves w using (
+    select shop_id, wave_id from waves where closed_at < %(before)s order by closed_at limit %(limit)s for update skip locked
+) old where w.shop_id = old.shop_id and w.wave_id = old.wave_id;

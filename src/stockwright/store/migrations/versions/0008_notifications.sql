@@ -184,6 +184,7 @@ create table waves (
     primary key (shop_id, wave_id)
 );
 create unique index waves_open on waves (shop_id, product_id) where closed_at is null;
+create index waves_over on waves (closed_at) where closed_at is not null;
 create index waves_due on waves (next_at) where closed_at is null;
 create index waves_recent on waves (shop_id, wave_id desc);
 
