@@ -366,6 +366,24 @@ def test_a_wrong_address_is_told_beside_the_field(
     expect(page.locator("[name=email]")).not_to_have_attribute("aria-invalid", "true")
 
 
+def test_an_answer_that_comes_late_leaves_what_was_said_of_the_address(
+    open_page: Callable[..., Page], service: StandIn
+) -> None:
+    page = open_page("/products/no-such-product")
+    held: list[Route] = []
+    page.route("**/notify-me/state*", lambda route: held.append(route))  # noqa: PLW0108 - no builtin
+    page.goto("/products/postcards")
+    sign_up(page, "ann@")
+    alert = page.get_by_role("alert")
+    expect(alert).to_have_text("Enter an email address, such as name@example.com.")
+    with page.expect_response("**/notify-me/state*") as state:
+        held[0].continue_()
+    state.value.finished()
+    page.evaluate("new Promise(requestAnimationFrame)")
+    expect(alert).to_have_text("Enter an email address, such as name@example.com.")
+    expect(email_field(page)).to_have_attribute("aria-invalid", "true")
+
+
 def test_a_refusal_of_the_service_is_told_and_can_be_mended(
     open_page: Callable[..., Page], service: StandIn
 ) -> None:

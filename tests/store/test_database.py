@@ -8,7 +8,7 @@ from stockwright.store.database import pool
 
 SIZE = 8
 _DROP = """
-select pg_terminate_backend(pid) from pg_stat_activity
+select pg_terminate_backend(pid, 10000) from pg_stat_activity
 where datname = current_database() and pid <> pg_backend_pid() and application_name = 'stockwright dropped'
 """
 

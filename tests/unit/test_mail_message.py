@@ -3,9 +3,11 @@
 import email
 import email.policy
 from datetime import UTC, datetime
+from email.header import decode_header, make_header
+from email.utils import parseaddr
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stockwright.mail.account import Account, Security
@@ -24,6 +26,12 @@ def message(**changes) -> Message:
 def parsed(one: Message, envelope: Envelope = SHOP):
     data = letter(one, envelope, number="msg_1", date=NOON).data
     return email.message_from_bytes(data, policy=email.policy.default)
+
+
+def sender_name(mail) -> str:
+    """The name in From. Python 3.11's own `display_name` keeps the space between encoded words (RFC 2047, 6.2)."""
+    name, _ = parseaddr(dict(mail.raw_items())["From"])
+    return str(make_header(decode_header(name)))
 
 
 INJECTIONS = [
@@ -147,10 +155,11 @@ _LINES = st.text(
     html=st.lists(_LINES, max_size=8).map("\n".join),
     name=st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), max_size=60),
 )
+@example(subject="0", text="", html="", name="00000" + "\u00a1" * 11 + "\u0800" + "\U00010000" * 4)
 def test_whatever_is_said_comes_back_as_it_was(subject: str, text: str, html: str, name: str) -> None:
     mail = parsed(message(subject=subject, text=text, html=html and f"<p>{html}", from_name=name))
     assert mail["Subject"] == subject
-    assert mail["From"].addresses[0].display_name == (name or SHOP.from_name)
+    assert sender_name(mail) == (name or SHOP.from_name)
     plain = mail.get_body(("plain",)).get_content()
     assert plain.replace("\r\n", "\n").removesuffix("\n") == text.removesuffix("\n")
     if html:

@@ -174,7 +174,7 @@
       if (!isOpen && box.contains(document.activeElement)) this.status.focus();
       box.hidden = !isOpen || Boolean(said);
       form.elements.variant.value = variant;
-      this.fail('');
+      if (changed || announce || said) this.fail(''); // a late answer leaves what was said of the address
       if (said) this.say(said);
       else if (announce) this.say(changed ? this.texts[isOpen ? 'shown' : 'hidden'] : '', true);
       this.preorder(state.preorder === false || (isOpen && this.dataset.button === 'instead'));
