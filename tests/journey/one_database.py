@@ -1,18 +1,57 @@
-"""One database for many tests or seeds, emptied before each: that takes milliseconds, a new one takes a third
-of a second.
+"""One database for many tests or seeds, emptied before each: that takes milliseconds, a new one a fifth of a second.
+
+Truncating sixty tables takes as long as a new database, so only what has rows is emptied, row by row. Deleted rows leave
+their room behind (nothing vacuums here): a table that has grown large is a reason to truncate them all.
 """
 
-import psycopg
+from functools import lru_cache
+from graphlib import TopologicalSorter
 
-_TABLES = """
-select string_agg(format('%I.%I', schemaname, tablename), ', ') from pg_tables
-where schemaname = 'public' and tablename <> 'alembic_version'
+import psycopg
+from psycopg import sql
+
+_LARGE_BYTES = 1_000_000
+_TABLES = "select tablename from pg_tables where schemaname = 'public' and tablename <> 'alembic_version'"
+_REFERENCES = """
+select confrelid::regclass::text, conrelid::regclass::text from pg_constraint
+where contype = 'f' and conrelid <> confrelid
+"""
+_HAS_LARGE = "select exists (select from unnest(%s::text[]) one where pg_relation_size(one::regclass) > %s)"
+_SEQUENCES = """
+select setval(format('%I.%I', schemaname, sequencename)::regclass, 1, false) from pg_sequences
+where schemaname = 'public' and last_value is not null
 """
 
 
 def empty(dsn: str) -> None:
     """Remove every row, and count ids from 1 again."""
     with psycopg.connect(dsn, autocommit=True) as conn:
-        found = conn.execute(_TABLES).fetchone()
-        assert found is not None
-        conn.execute(f"truncate {found[0]} restart identity cascade".encode())
+        tables = _tables(dsn)
+        if conn.execute(_HAS_LARGE, (list(tables), _LARGE_BYTES)).fetchone() == (True,):
+            conn.execute(sql.SQL("truncate {} restart identity cascade").format(_names(tables)))
+            return
+        filled = conn.execute(sql.SQL(" union all ").join(_is_filled(table) for table in tables)).fetchall()
+        with conn.transaction():
+            for table in (one for one in tables if (one,) in filled):
+                conn.execute(sql.SQL("delete from {}").format(sql.Identifier(table)))
+        conn.execute(_SEQUENCES)
+
+
+@lru_cache(maxsize=8)
+def _tables(dsn: str) -> tuple[str, ...]:
+    """All tables but the one of migrations, each before those that it refers to."""
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        order: TopologicalSorter[str] = TopologicalSorter({name: () for (name,) in conn.execute(_TABLES)})
+        for referred, referring in conn.execute(_REFERENCES):
+            order.add(referred, referring)
+        return tuple(order.static_order())
+
+
+def _names(tables: tuple[str, ...]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, tables))
+
+
+def _is_filled(table: str) -> sql.Composed:
+    return sql.SQL("select {} where exists (select from {})").format(
+        sql.Literal(table), sql.Identifier(table)
+    )
