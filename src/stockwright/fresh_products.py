@@ -1,6 +1,8 @@
-"""Products read fresh for shoppers who look or sign up: one request per product at a time, and none for a few seconds.
+"""Products read fresh for shoppers who look or sign up: one request per product at a time, few of them per second.
 
-One per web process. Answers within a limit, with what was last read when the shop does not.
+One per web process. What was read is good until a webhook about the product is stored, by whichever process, and
+never for long: webhooks are late, and lost (docs/decisions/0024). Answers within a limit, with what was last read
+when the shop does not.
 """
 
 import asyncio
@@ -15,11 +17,13 @@ import structlog
 from stockwright.deps import Deps
 from stockwright.model import ProductGid, ShopId, StockwrightError
 from stockwright.notify.catalogue import ShownProduct
+from stockwright.store import inbox
 from stockwright.store.database import Unreachable
 
 LOG = structlog.get_logger(__name__)
 
-KEEP_S = 3.0  # an answer is good for this long
+KEEP_S = 3.0  # an answer is good for this long, without news of its product
+FLOOR_S = 0.5  # and for this long whatever happens: a product in a run of sales is read twice a second
 LIMIT_S = 2.0  # a shopper does not wait longer for the shop
 _REMEMBERED = 1000  # products and variants of all shops
 _AT_ONCE = 10  # reads of one shop that go on; its API budget is for more than this
@@ -37,6 +41,19 @@ class Look:
     is_fresh: bool  # False: the shop did not answer in time
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """A product as it was last read."""
+
+    began: float  # by the clock: what is shown is no older
+    product: ShownProduct | None = None  # None: there is no such product
+
+    def subjects(self, product_id: str) -> list[str]:
+        """What webhooks about it name: the product, and the items of its variants."""
+        variants = self.product.variants if self.product else ()
+        return [product_id, *(one.item_id for one in variants)]
+
+
 class FreshProducts:
     """Reads products, together for all who ask at the same time."""
 
@@ -45,30 +62,42 @@ class FreshProducts:
         deps: Deps,
         *,
         keep_s: float = KEEP_S,
+        floor_s: float = FLOOR_S,
         limit_s: float = LIMIT_S,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._deps = deps
         self._keep_s = keep_s
+        self._floor_s = min(floor_s, keep_s)
         self._limit_s = limit_s
         self._clock = clock
         self._reads: dict[_Key, asyncio.Task[ShownProduct | None]] = {}
-        self._last: OrderedDict[_Key, tuple[float, ShownProduct | None]] = OrderedDict()
+        self._last: OrderedDict[_Key, _Read] = OrderedDict()
         self._owners: OrderedDict[_Key, str] = OrderedDict()
         self._asking_owners = asyncio.Semaphore(_OWNERS_AT_ONCE)
 
     async def look(self, shop_id: ShopId, product_id: str) -> Look:
         """A product as it is now, or as it was last read."""
         key = (shop_id, product_id)
-        until, last = self._last.get(key, (0.0, None))
-        if self._clock() < until:
-            return Look(product=last, is_fresh=True)
+        read = self._last.get(key)
+        last = read.product if read else None
         try:
+            if read is not None and await self._is_good(key, read):
+                return Look(product=last, is_fresh=True)
             product = await self._within_limit(self._reading(key))
         except (StockwrightError, TimeoutError, *Unreachable) as error:
             LOG.warning("a product could not be read in time", product=product_id, error=str(error) or "late")
             return Look(product=last, is_fresh=False)
         return Look(product=product, is_fresh=True)
+
+    async def _is_good(self, key: _Key, read: _Read) -> bool:
+        """Whether what was read may still be told."""
+        shop_id, product_id = key
+        age_s = self._clock() - read.began
+        if age_s < self._floor_s or age_s >= self._keep_s:
+            return age_s < self._floor_s
+        async with self._deps.database.connection() as conn:
+            return not await inbox.has_news(conn, shop_id, read.subjects(product_id), within_s=age_s)
 
     async def product_of(self, shop_id: ShopId, variant_id: str) -> str:
         """The product (gid) of a variant that was never seen before; "" = there is none, or the shop is silent."""
@@ -114,9 +143,10 @@ class FreshProducts:
 
     async def _read(self, key: _Key) -> ShownProduct | None:
         shop_id, product_id = key
+        began = self._clock()
         client = await self._deps.clients.for_shop(shop_id)
         product = await client.read_shown_product(ProductGid(product_id))
-        _remember(self._last, key, (self._clock() + self._keep_s, product))
+        _remember(self._last, key, _Read(began=began, product=product))
         return product
 
     def _done(self, key: _Key, task: "asyncio.Task[ShownProduct | None]") -> None:

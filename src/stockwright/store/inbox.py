@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from stockwright.model import Json, NewEvent
+from stockwright.model import Json, NewEvent, ShopId
 from stockwright.store.queries import queries
 
 SQL = queries("inbox")
@@ -26,6 +26,15 @@ async def receive(conn: AsyncConnection, events: Sequence[NewEvent]) -> list[boo
     found = await cursor.fetchone()
     stored = set(found[0] or ()) if found else set()
     return [no in stored for no in range(len(events))]
+
+
+async def has_news(
+    conn: AsyncConnection, shop_id: ShopId, subjects: Sequence[str], *, within_s: float
+) -> bool:
+    """Whether a webhook about one of these subjects was stored within the last seconds, by whichever process."""
+    values = {"shop_id": shop_id, "subjects": list(subjects), "within_s": within_s}
+    row = await (await conn.execute(SQL.has_news, values)).fetchone()
+    return bool(row and row[0])
 
 
 def _first_of_each(events: Sequence[NewEvent]) -> list[tuple[int, NewEvent]]:

@@ -44,3 +44,10 @@ select
     (select array_agg(g.no) from given g join kept k using (shop_id, event_id)) as stored,
     (select wake_keys(array_agg(shop_id), array_agg(automation_id), array_agg(subject), array_agg(due_at))
      from placed having count(*) > 0) as woken;
+
+-- has_news: whether a webhook about one of these subjects came within the last seconds; reads only the events of those
+select exists (
+    select from events
+    where received_at > clock_timestamp() - make_interval(secs => %(within_s)s::float8)
+        and shop_id = %(shop_id)s and source = 'shopify' and subject = any (%(subjects)s::text[])
+);
