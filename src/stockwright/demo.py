@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import httpx2
 
-from stockwright import access, installing, offer_desk
+from stockwright import access, installing, notify, offer_desk
 from stockwright.adding import ShopDraft, add_shop
 from stockwright.app import open_deps
 from stockwright.bundled_shop import DOMAIN, BundledShop, MailSink, Shopper
@@ -61,7 +61,7 @@ _AUTOMATIONS: tuple[tuple[str, dict[str, Json]], ...] = (
     ),
     ("sync-across-variants", {"product_types": ["Art print"], "raise_settle_s": 0}),
     ("publish-back-in-stock", {"sales_channel_names": ["Online Store"], "email": _STAFF}),
-    ("notify-back-in-stock", {"settle_s": 0}),
+    (notify.KIND, {"settle_s": 0}),
 )
 
 T = TypeVar("T")

@@ -16,6 +16,7 @@ from stockwright.automations.notify_back_in_stock import rule_of, stock_of
 from stockwright.automations.notify_options import NotifyOptions
 from stockwright.deps import Deps, shop_as_read
 from stockwright.model import Key, ProductGid, ShopId, StockwrightError
+from stockwright.notify import DISABLED
 from stockwright.notify.catalogue import ShownProduct
 from stockwright.notify.handout import Policy, Sending
 from stockwright.notify.recheck import Request, against
@@ -29,7 +30,6 @@ from stockwright.store.messages import Claimed
 from stockwright.store.shops import Shop
 
 _UTC = ZoneInfo("UTC")
-DISABLED = "No automation “notify-back-in-stock” is enabled in this shop."
 NO_ADDRESS = (
     "STOCKWRIGHT_PUBLIC_URL is not set: a mail without a link to unsubscribe is not sent. Set it to the https "
     "address under which this service is reached."

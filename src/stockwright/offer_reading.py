@@ -7,6 +7,7 @@ from typing import Any
 from stockwright import offering
 from stockwright.deps import Deps
 from stockwright.model import ProductGid, StockwrightError, gid, gid_number
+from stockwright.notify import KIND
 from stockwright.notify.catalogue import ShownProduct, ShownVariant
 from stockwright.notify.gating import Gate
 from stockwright.notify.offers import Mode, Pause, Status, Verb
@@ -123,9 +124,7 @@ async def notices(conn: Connection, shop: Shop, row: OfferRow) -> list[str]:
     found = [free_told(shop)] if shop.plan != "premium" else []
     if options is None:
         lost = " and auto-disable does not work" if row.auto_disable else ""
-        found.append(
-            f"No automation “notify-back-in-stock” is enabled in this shop, so Notify Me is not shown{lost}."
-        )
+        found.append(f"No automation “{KIND}” is enabled in this shop, so Notify Me is not shown{lost}.")
     elif not options.sign_ups:
         found.append("The automation's option “Take sign-ups” is off, so Notify Me is not shown.")
     found += [await _counting_told(conn, shop, row), await _theme_told(conn, shop, row)]

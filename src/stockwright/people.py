@@ -11,6 +11,7 @@ from stockwright import notify_settings
 from stockwright.automations.notify_options import NotifyOptions, notify_options
 from stockwright.deps import Deps
 from stockwright.model import JsonObject, ShopId, gid_number
+from stockwright.notify import KIND
 from stockwright.notify.addresses import normalise
 from stockwright.store import automations, compliance, erasure, messages, people
 from stockwright.store.audit import Actor, audit
@@ -54,7 +55,7 @@ def _count(count: int, one: str) -> str:
 
 async def settings_of(conn: Connection, shop_id: ShopId) -> tuple[AutomationRow | None, NotifyOptions]:
     """The shop's notification automation, the one in force first, and its options; the defaults without one."""
-    rows = [row for row in await automations.list_all(conn, shop_id) if row.kind == notify_settings.KIND]
+    rows = [row for row in await automations.list_all(conn, shop_id) if row.kind == KIND]
     row = next((row for row in rows if row.enabled), rows[0] if rows else None)
     return row, notify_options(row.options) if row else NotifyOptions()
 

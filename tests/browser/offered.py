@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from shopify_emulator import VariantSpec
-from stockwright import notify_settings, offer_desk
+from stockwright import notify, offer_desk
 from stockwright.deps import Deps
 from stockwright.model import ShopId
 from stockwright.notify.offers import Mode, Terms, Verb
@@ -31,9 +31,9 @@ def enable_notify(site: RunningSite, shop_id: int) -> None:
         " select %s, 'aut_notify', %s, 'Notify Me', '{}', '{}', true"
         " where not exists (select from automations where shop_id = %s and kind = %s and enabled)",
         shop_id,
-        notify_settings.KIND,
+        notify.KIND,
         shop_id,
-        notify_settings.KIND,
+        notify.KIND,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from shopify_emulator import ManualClock
 from shopify_emulator.access import ALL_SCOPES
 from shopify_emulator.faults import Fault
-from stockwright import notify_settings, offer_desk, offering
+from stockwright import notify, offer_desk, offering
 from stockwright.deps import refresh_shop
 from stockwright.model import Conflicting, FaultyFields, gid
 from stockwright.notify.offers import Mode, Terms, Verb
@@ -51,7 +51,7 @@ async def enable_notify(service: Service, options: str = "{}", *, plan: str = "p
             "insert into automations (shop_id, automation_id, kind, name, options, topics, enabled)"
             " values (%s, 'aut_n', %s, 'n', %s::jsonb, '{}', true)"
             " on conflict (shop_id, automation_id) do update set options = excluded.options",
-            (service.shop_id, notify_settings.KIND, options),
+            (service.shop_id, notify.KIND, options),
         )
         await conn.execute("update shops set plan = %s", (plan,))
 
@@ -193,7 +193,7 @@ def test_offers_start_and_end_by_their_schedule_also_after_downtime(database) ->
 def test_a_variant_that_is_back_before_any_webhook_came_is_seen_to_come_back(database, begins: str) -> None:
     async def story(service: Service) -> None:
         poster = await begin(service)
-        await service.add(notify_settings.KIND)
+        await service.add(notify.KIND)
         later = service.clock.now() + timedelta(hours=1) if begins == "by its schedule" else None
         row = await active(service, poster, auto_disable=True, starts_at=later)
         if later:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from stockwright import notify_settings, offering
+from stockwright import notify, offering
 from stockwright.model import ItemGid, LevelRead, LocationGid, ProductGid, VariantGid, gid
 from stockwright.notify.catalogue import ShownProduct, ShownVariant
 from stockwright.notify.gating import Why
@@ -56,7 +56,7 @@ async def add_notify(conn, shop_id, options: str = "{}", *, enabled: bool = True
     await conn.execute(
         "insert into automations (shop_id, automation_id, kind, name, options, topics, enabled)"
         " values (%s, 'aut_n', %s, 'n', %s::jsonb, '{}', %s)",
-        (shop_id, notify_settings.KIND, options, enabled),
+        (shop_id, notify.KIND, options, enabled),
     )
 
 

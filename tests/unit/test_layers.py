@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from stockwright.notify import KIND
+
 SOURCES = Path(__file__).parents[2] / "src"
 OURS = SOURCES / "stockwright"
 
@@ -250,6 +252,17 @@ def test_the_bundled_shop_and_the_service_share_no_import() -> None:
     wrong = [one for one in shop if one.target.startswith("stockwright")]
     wrong += [one for one in our_imports() if one.target.startswith("shopify_emulator")]
     assert not wrong, told(wrong, "the demo starts the shop as a process; nothing is shared")
+
+
+def test_the_automation_of_notifications_is_named_in_one_place() -> None:
+    places = [
+        f"{path.relative_to(SOURCES)}:{node.lineno}"
+        for path in python_files("stockwright")
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and KIND in node.value
+        if f"`{KIND}`" not in node.value  # a docstring
+    ]
+    assert len(places) == 1, ", ".join(places)
 
 
 def test_the_wall_clock_is_read_in_one_place() -> None:

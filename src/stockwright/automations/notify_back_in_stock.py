@@ -34,7 +34,7 @@ from stockwright.model import (
     ShopRead,
     gid,
 )
-from stockwright.notify import restock
+from stockwright.notify import KIND, restock
 from stockwright.notify.catalogue import ShownProduct, ShownVariant
 from stockwright.notify.restock import Rule, Stock
 
@@ -45,7 +45,7 @@ _FULL_LOOK = (USER_TRIGGER, ENABLED, RECONCILE)
 class NotifyBackInStock:
     """See the module."""
 
-    kind = "notify-back-in-stock"
+    kind = KIND
     title = "Notify shoppers when products are back in stock"
     summary = "Shoppers leave their address at what is sold out, and get one mail when it is back."
     options: type[NotifyOptions] = NotifyOptions

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from stockwright.notify import DISABLED
 from stockwright.notify.catalogue import ShownProduct, ShownVariant
 from stockwright.notify.offers import Item, Mode, Offer, Status, as_of
 
@@ -151,7 +152,7 @@ def _shop_refusal(shop: Shopwide) -> tuple[Why, str]:
     if not shop.is_premium:
         return Why.PLAN, "The shop is on the free plan; Notify Me needs the premium plan."
     if not shop.is_enabled:
-        return Why.OFF, "No automation “notify-back-in-stock” is enabled in this shop."
+        return Why.OFF, DISABLED
     if not shop.takes_sign_ups:
         return Why.OFF, "The automation's option “Take sign-ups” is off."
     return Why.SHOWN, ""
