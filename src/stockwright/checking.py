@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+from stockwright import notify_settings
 from stockwright.automations import KINDS, kind_named
 from stockwright.automations.contract import STOCK_SCOPES, missing_scopes
 from stockwright.deps import Deps
@@ -51,7 +52,7 @@ def worst(findings: Sequence[Finding]) -> Verdict:
 
 async def check_shop(deps: Deps, shop: Shop, *, public_url: str | None) -> list[Finding]:
     """Ask the shop and our own rows; a shop that does not answer is a finding, not an error."""
-    findings = [_status(shop)]
+    findings = [_status(shop), *await _links(deps, shop, public_url)]
     deps.clients.forget(shop.shop_id)
     try:
         client = await deps.clients.for_shop(shop.shop_id)
@@ -79,6 +80,20 @@ def _status(shop: Shop) -> Finding:
         if shop.status == "stopped"
         else "Nothing is done for it. Once it lets us in again, it becomes active.",
     )
+
+
+async def _links(deps: Deps, shop: Shop, public_url: str | None) -> list[Finding]:
+    """Whether mails to shoppers can link to our pages; of no interest where they are not told of restocks."""
+    async with deps.database.connection() as conn:
+        found = await notify_settings.enabled(conn, shop.shop_id)
+    if found is None:
+        return []
+    if public_url is not None:
+        return [Finding(verdict=Verdict.OK, about="links in mails", found=f"lead to {public_url}")]
+    lost = notify_settings.lost_without_address(found.options)
+    return [
+        Finding(verdict=Verdict.WARN, about="links in mails", found=lost, advice=notify_settings.SET_ADDRESS)
+    ]
 
 
 def _connection(answer: ShopAnswer) -> Finding:

@@ -24,6 +24,7 @@ from stockwright.web.admin.forms import fields, form_values, read_model
 from stockwright.web.admin.home import SPANS, chart, starts, troubles
 from stockwright.web.admin.rendering import share, span
 from stockwright.web.admin.tables import csv_response
+from tests.browser.automated import install
 from tests.browser.site import PASSWORD, RunningSite, running_site
 from tests.journey.test_admin_security import Visitor
 from tests.real_processes import Service, running_service, temporary_home
@@ -269,6 +270,21 @@ def test_each_trouble_is_told_with_its_weight(changes: dict[str, object], level:
     (found,) = troubles(shop_now(**changes), NOW)
     assert found.level == level
     assert said in found.text
+
+
+def test_home_says_that_nobody_can_sign_up_while_the_service_has_no_address(database: str) -> None:
+    with running_site(database, public_url=None) as site:
+        site.add_user()
+        shop_id = site.add_shop()
+        ann = Visitor(site)
+        assert ann.sign_in().status_code == 303
+        assert "Nobody can sign up" not in ann.client.get("/").text
+        install(site, shop_id, "notify-back-in-stock", options={"double_opt_in": True})
+        home = ann.client.get("/").text
+        assert "Nobody can sign up to be told of a restock" in home
+        assert "Set STOCKWRIGHT_PUBLIC_URL to the https address" in home
+        site.execute("update automations set options = '{}'")
+        assert "Nobody is told of a restock" in ann.client.get("/").text
 
 
 def test_a_shop_without_trouble_is_well() -> None:

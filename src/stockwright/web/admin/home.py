@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stockwright import notify_settings
 from stockwright.model import ShopId
 from stockwright.schedules import time_zone
 from stockwright.store import stats
+from stockwright.store.database import Connection
 from stockwright.store.stats import Count, ShopNow
 from stockwright.web.admin.pages import page
 from stockwright.web.admin.routing import get
@@ -39,14 +41,18 @@ class Trouble:
     todo: str  # what to do, as the words of the link or of a sentence
 
 
-def troubles(shop: ShopNow, now: datetime) -> list[Trouble]:
-    """What is not as it should be with a shop, worst first. Who paused a shop knows that nothing happens there."""
+def troubles(shop: ShopNow, now: datetime, *, unlinked: str = "") -> list[Trouble]:
+    """What is not as it should be with a shop, worst first. Who paused a shop knows that nothing happens there.
+
+    `unlinked`: what does not work as mails cannot link to this service; "" = they can, or need not.
+    """
     if shop.status == "stopped":
         return [_at_rest(shop)]
     found = [
         *_shut_out(shop),
         *_stocks(shop),
         *_mail(shop),
+        *_unlinked(unlinked),
         *_work(shop),
         *_webhooks(shop, now),
         *_privacy(shop, now),
@@ -93,6 +99,10 @@ def _mail(shop: ShopNow) -> list[Trouble]:
         return []
     text, href = f"Mail is stopped: {shop.mail_stop_reason}", f"/mail/settings/{shop.shop_id}"
     return [Trouble(level="bad", text=text, href=href, todo="Open the mail settings")]
+
+
+def _unlinked(told: str) -> list[Trouble]:
+    return [Trouble(level="bad", text=told, href="", todo=notify_settings.SET_ADDRESS)] if told else []
 
 
 def _work(shop: ShopNow) -> list[Trouble]:
@@ -242,8 +252,10 @@ async def show(request: Request) -> Response:
     """The page, or one chart's table as CSV."""
     now = visit_of(request).now
     chosen = _chosen_shop(request)
+    public_url = site_of(request).own.settings.public_url
     async with deps_of(request).database.connection() as conn:
         shops = await stats.shops_now(conn, now=now)
+        unlinked = {} if public_url else await _unlinked_shops(conn)
         zone = _zone([shop for shop in shops if chosen in (None, shop.shop_id)])
         charts = []
         for span in SPANS:
@@ -259,7 +271,7 @@ async def show(request: Request) -> Response:
             charts.append(chart(span, counts, now, zone))
     if wants_csv(request):
         return _csv(charts[1] if request.query_params.get("span") == "month" else charts[0])
-    found = [(shop, troubles(shop, now)) for shop in shops]
+    found = [(shop, troubles(shop, now, unlinked=unlinked.get(shop.shop_id, ""))) for shop in shops]
     return page(
         request,
         "home.html",
@@ -272,8 +284,14 @@ async def show(request: Request) -> Response:
         chosen=chosen,
         pools_counted=stats.POOLS_COUNTED,
         people_counted=stats.PEOPLE_COUNTED,
-        public_url=site_of(request).own.settings.public_url,
+        public_url=public_url,
     )
+
+
+async def _unlinked_shops(conn: Connection) -> dict[ShopId, str]:
+    """What does not work without our address in shops that tell people of restocks."""
+    found = await notify_settings.enabled_of_all(conn)
+    return {shop_id: notify_settings.lost_without_address(one.options) for shop_id, one in found.items()}
 
 
 def _chosen_shop(request: Request) -> ShopId | None:
