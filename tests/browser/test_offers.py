@@ -73,6 +73,8 @@ def test_an_offer_is_made_filled_activated_explained_and_ended(
     expect(page.get_by_role("dialog")).to_contain_text("Nobody waits under it.")
     page.get_by_role("button", name="End the offer").click()
     assert offer_row(site)["status"] == "completed"
+    done = page.get_by_role("region", name="What was done").get_by_role("listitem").locator("strong")
+    expect(done).to_have_text(["Ended", "Resumed", "Paused", "Activated", "Products added", "Made"])
     page.get_by_role("link", name="Delete …").click()
     page.get_by_role("button", name="Delete the offer").click()
     expect(page.get_by_role("heading", name="No offers yet")).to_be_visible()

@@ -109,9 +109,26 @@ async def show(request: Request) -> Response:
     )
 
 
+_DEEDS = {
+    "offer.create": "Made",
+    "offer.change": "Changed",
+    "offer.add_items": "Products added",
+    "offer.remove_items": "Products taken out",
+    "offer.activate": "Activated",
+    "offer.unschedule": "Made a draft again",
+    "offer.pause": "Paused",
+    "offer.resume": "Resumed",
+    "offer.complete": "Ended",
+    "offer.archive": "Archived",
+    "offer.start": "Started by schedule",
+    "offer.end": "Ended by schedule",
+    "offer.stock": "Followed the stock",
+}
+
+
 def _deed_told(action: str) -> str:
-    """What was done, in a word or two: offer.add_items -> add items."""
-    return action.removeprefix("offer.").replace("_", " ")
+    """What was done, in a word or two."""
+    return _DEEDS.get(action, action)
 
 
 # --- doing ---------------------------------------------------------------------------------------------------------
