@@ -14,5 +14,6 @@ if ! command -v node >/dev/null 2>&1 || [ ! -d tests/theme_check/node_modules ];
   echo "Shopify's theme-check is not installed: tests/unit/test_theme_check.py is left out."
   echo "To run it too (needs node): npm ci --prefix tests/theme_check"
 fi
+unset PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes, which would compile everything anew
 workers=$(.venv/bin/python -c 'import os; print(min(4, os.cpu_count() or 1))')
 STOCKWRIGHT_TEST_CHROMIUM="$chromium" exec .venv/bin/python -m pytest -n "$workers" --dist loadfile --no-loadscope-reorder "${skip[@]+"${skip[@]}"}" "$@"

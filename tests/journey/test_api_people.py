@@ -64,7 +64,7 @@ def test_one_address_is_exported_and_erased(emptied: str) -> None:
         assert [one["email"] for one in data["subscriptions"]] == [ANN]
         erased = (await api.client.post(f"/shops/{DOMAIN}/people/erase", json=body)).json()
         assert erased == {"subscribers": 1, "messages": 0}
-        assert [email for email, _, _ in await people_now(api.service)] == ["", BOB]
+        assert sorted(email for email, _, _ in await people_now(api.service)) == ["", BOB]
         wrong = await api.client.post(f"/shops/{DOMAIN}/people/erase", json={"email": "nobody"})
         assert wrong_fields(wrong) == [("body", "")]
 
