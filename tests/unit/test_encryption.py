@@ -47,9 +47,7 @@ def test_earlier_keys_still_open_while_the_newest_seals(tmp_path: Path) -> None:
     assert load_or_create_key(tmp_path, new).open(both.seal("after")) == "after"
 
 
-@pytest.mark.parametrize(
-    "key", ["short", "ö" * 44, "a" * 44 + "!", " , ", Fernet.generate_key().decode() + ",x"]
-)
+@pytest.mark.parametrize("key", ["short", "ö" * 44, "a" * 44 + "!", " , ", "A" * 43 + "=,x"])
 def test_a_malformed_key_is_refused_with_its_origin_and_never_shown(tmp_path: Path, key: str) -> None:
     with pytest.raises(StockwrightError, match="STOCKWRIGHT_SECRET_KEY is malformed") as caught:
         load_or_create_key(tmp_path, key)
