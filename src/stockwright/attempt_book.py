@@ -20,7 +20,7 @@ from stockwright.mail.account import Account
 from stockwright.mail.outcome import Failure, NotSent, Sent, Stage, Unknown
 from stockwright.mail.verdict import Verdict, judge, retry_pause
 from stockwright.model import ShopId
-from stockwright.store import alert_mail, mail_settings, messages, shops
+from stockwright.store import alert_mail, mail_settings, messages, shops, suppressions
 from stockwright.store.alert_mail import SettledMail
 from stockwright.store.audit import Actor, audit
 from stockwright.store.database import Connection, Unreachable
@@ -183,6 +183,7 @@ class AttemptBook:
         judged = [(one, self._judge(one)) for one in ends]
         counted = [(end, verdict) for end, verdict in judged if end.begun or not _is_settings(verdict)]
         uncounted = [end.claimed for end, verdict in judged if not end.begun and _is_settings(verdict)]
+        await self._hold_refused(conn, ends)
         rows = [_row(end, verdict) for end, verdict in counted]
         stored = await messages.finish_all(conn, rows, server=server, at=now)
         settled = [_settled(end, verdict) for end, verdict in counted if _is_settled(end, verdict, stored)]
@@ -190,6 +191,12 @@ class AttemptBook:
         await messages.release(conn, uncounted)
         for end in ends:
             await self._tell_queue(conn, end.outcome)
+
+    async def _hold_refused(self, conn: Connection, ends: Sequence[_End]) -> None:
+        """Nobody signs up with an address while it is suppressed as the server refused it."""
+        refused = [one.claimed.message_id for one in ends if _suppresses(one)]
+        if refused:
+            await suppressions.hold(conn, await alert_mail.addresses_of(conn, self._shop_id, refused))
 
     def _judge(self, end: _End) -> Verdict:
         return judge(
@@ -271,13 +278,17 @@ def _is_settled(end: _End, verdict: Verdict, stored: set[str]) -> bool:
     return is_alert and verdict.state != "pending" and end.claimed.message_id in stored
 
 
+def _suppresses(end: _End) -> bool:
+    return isinstance(end.outcome, NotSent) and end.outcome.suppress
+
+
 def _settled(end: _End, verdict: Verdict) -> SettledMail:
     return SettledMail(
         message_id=end.claimed.message_id,
         state=verdict.state,
         reason=verdict.reason,
         reply=verdict.reply,
-        suppress=isinstance(end.outcome, NotSent) and end.outcome.suppress,
+        suppress=_suppresses(end),
     )
 
 

@@ -15,7 +15,7 @@ from stockwright.mail.bounces import NoReport, Report, Verdict, read_report
 from stockwright.mail.imap import PORTS, Mailbox, read_unseen
 from stockwright.mail.message import message_id
 from stockwright.settings import Settings
-from stockwright.store import bounces
+from stockwright.store import bounces, suppressions
 from stockwright.store.bounces import BounceRow, ReturnedMessage
 from stockwright.store.database import Connection
 
@@ -56,6 +56,7 @@ async def _take(deps: Deps, conn: Connection, report: Report, source: str) -> Ta
         return Taken(report=report, outcome="noted", detail="The address was erased meanwhile.")
     if not await bounces.record(conn, _row(deps, report, message, source)):
         return Taken(report=report, outcome="read before", detail="This report was read before.")
+    await suppressions.hold(conn, [_hash(deps, message)])
     taken = await _follow(deps, conn, report, message)
     LOG.info("mail came back", message=message.message_id, verdict=report.verdict, outcome=taken.outcome)
     return taken

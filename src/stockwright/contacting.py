@@ -118,6 +118,7 @@ async def _stop_item(deps: Deps, contact: Contact, subscriber_id: str, reason: s
 async def _stop_all(deps: Deps, contact: Contact, reason: str) -> None:
     shop_id, token, now = contact.shop.shop_id, contact.token, deps.clock()
     async with deps.database.connection() as conn, conn.transaction():
+        await suppressions.hold(conn, [token.content])
         await suppressions.unsubscribe(conn, shop_id, token.content, at=now)
         await signups.unsubscribe_all(
             conn, shop_id, token.content, subscriber_id=token.subscriber_id, reason=reason, at=now
@@ -130,7 +131,9 @@ async def _erase(deps: Deps, contact: Contact) -> None:
     async with deps.database.connection() as conn:
         address = await signups.email_of(conn, shop_id, address_hash)
         if not address:
-            await erasure.suppress(conn, shop_id, [address_hash], at=deps.clock())
+            async with conn.transaction():
+                await suppressions.hold(conn, [address_hash])
+                await erasure.suppress(conn, shop_id, [address_hash], at=deps.clock())
     if address:
         await people.erase_person(deps, shop_id, [address], by=THE_PERSON)
 

@@ -23,13 +23,21 @@ from stockwright.notify.recheck import Request, against
 from stockwright.notify.restock import Stock
 from stockwright.schedules import time_zone
 from stockwright.shelf import FRESH_FOR, Glance
-from stockwright.store import alert_mail, shops, wake, waves
+from stockwright.store import alert_mail, shops, suppressions, wake, waves
 from stockwright.store.alert_mail import AlertRow, Dropped
 from stockwright.store.database import Connection
 from stockwright.store.messages import Claimed
 from stockwright.store.shops import Shop
 
 _UTC = ZoneInfo("UTC")
+# Answers to people on our pages, and which reasons for not mailing an address stop them. Who asked to be left alone is
+# still asked to confirm a later sign-up.
+_BY_OTHERS = frozenset({"bounced", "complained", "refused"})
+_STOPPED_BY = {
+    "signup_confirmation": _BY_OTHERS | {"unsubscribed", "erased"},
+    "double_opt_in": _BY_OTHERS,
+    "unsubscribed": _BY_OTHERS,
+}
 NO_ADDRESS = (
     "STOCKWRIGHT_PUBLIC_URL is not set: a mail without a link to unsubscribe is not sent. Set it to the https "
     "address under which this service is reached."
@@ -163,12 +171,15 @@ class Guard:
     async def judge(self, conn: Connection, claimed: Sequence[Claimed]) -> Verdicts:
         """What speaks against these messages, in the transaction that begins the attempts."""
         ours = [one for one in claimed if one.kind == alert_mail.KIND]
+        dropped = await self._unwanted(conn, claimed)
         if not ours:
-            return Verdicts()
+            return Verdicts(dropped=tuple(dropped))
+        ids = [one.message_id for one in ours]
         rows: dict[str, list[AlertRow]] = defaultdict(list)
-        for row in await alert_mail.alerts_of(conn, self._shop_id, [one.message_id for one in ours]):
+        await alert_mail.hold(conn, self._shop_id, ids)
+        for row in await alert_mail.alerts_of(conn, self._shop_id, ids):
             rows[row.message_id].append(row)
-        dropped, postponed, touched = [], [], []
+        postponed, touched = [], []
         for one in ours:
             why, is_trouble = self._against(rows[one.message_id])
             if is_trouble:
@@ -177,6 +188,26 @@ class Guard:
                 dropped.append(Dropped(message_id=one.message_id, fence=one.fence, reason=why))
                 touched += rows[one.message_id]
         return Verdicts(dropped=tuple(dropped), postponed=tuple(postponed), touched=tuple(touched))
+
+    async def _unwanted(self, conn: Connection, claimed: Sequence[Claimed]) -> list[Dropped]:
+        """Answers to people who must not be mailed since they were made."""
+        answers = [one for one in claimed if one.kind in _STOPPED_BY]
+        if not answers:
+            return []
+        hashes = [self._deps.keyring.address_hash(self._shop_id, one.recipient) for one in answers]
+        reasons = await suppressions.among(conn, self._shop_id, hashes)
+        found = [
+            (one, reasons.get(address_hash, "")) for one, address_hash in zip(answers, hashes, strict=True)
+        ]
+        return [
+            Dropped(
+                message_id=one.message_id,
+                fence=one.fence,
+                reason=f"The address is not mailed: it is {reason}.",
+            )
+            for one, reason in found
+            if reason in _STOPPED_BY[one.kind]
+        ]
 
     def _against(self, rows: Sequence[AlertRow]) -> tuple[str, bool]:
         """Why a message must not go, and whether that is only that the shop did not answer."""

@@ -22,7 +22,7 @@ from stockwright.shopify.client import ShopifyClient
 from stockwright.shopify.errors import ShopifyError
 from stockwright.shopify.variants import MAX_CARDS, VariantCard
 from stockwright.signup_mail import NO_PUBLIC_URL, Told, ask_to_confirm
-from stockwright.store import imports, shops
+from stockwright.store import imports, shops, suppressions
 from stockwright.store.audit import Actor, audit
 from stockwright.store.database import Connection
 from stockwright.store.ids import new_id
@@ -254,7 +254,8 @@ async def _sorted(work: _Work, conn: Connection, chunk: Sequence[Person | Refuse
         if isinstance(line, Person)
     }
     shop_id = work.shop.shop_id
-    suppressed = await imports.suppressed_among(conn, shop_id, list(hashes.values()))
+    await suppressions.hold(conn, hashes.values())
+    suppressed = await suppressions.among(conn, shop_id, hashes.values())
     pairs = [(hashes[line.email], line.variant_id) for line in chunk if isinstance(line, Person)]
     waiting = await imports.waiting_among(conn, shop_id, pairs)
     for line in chunk:

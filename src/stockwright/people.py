@@ -13,7 +13,7 @@ from stockwright.deps import Deps
 from stockwright.model import JsonObject, ShopId, gid_number
 from stockwright.notify import KIND
 from stockwright.notify.addresses import normalise
-from stockwright.store import automations, compliance, erasure, messages, people
+from stockwright.store import automations, compliance, erasure, messages, people, suppressions
 from stockwright.store.audit import Actor, audit
 from stockwright.store.automations import AutomationRow
 from stockwright.store.database import Connection
@@ -138,7 +138,8 @@ async def erase_person(
     """Erase by normalised addresses and by customer (gid), and by the addresses that the customer signed up with."""
     addresses, hashes = await _known_addresses(deps, shop_id, addresses, customer_id)
     now = deps.clock()
-    async with deps.database.connection() as conn:
+    async with deps.database.connection() as conn, conn.transaction():
+        await suppressions.hold(conn, hashes)
         await erasure.suppress(conn, shop_id, hashes, at=now)
     subscribers = mails = events = 0
     while True:

@@ -8,7 +8,7 @@ from stockwright.model import Conflicting, ShopId
 from stockwright.notify.states import WAITING, State
 from stockwright.people import Done, look_again
 from stockwright.signup_mail import Told, ask_again
-from stockwright.store import messages, people, shops, signups, wake
+from stockwright.store import messages, people, shops, signups, suppressions, wake
 from stockwright.store.audit import Actor, audit
 from stockwright.store.database import Connection
 from stockwright.store.people import PersonRow
@@ -41,6 +41,8 @@ async def send_one_again(deps: Deps, shop_id: ShopId, subscriber_id: str, *, by:
         row = await people.get(conn, subscriber_id)
         if row is None or row.shop_id != shop_id:
             raise Conflicting("There is no such subscriber any more.")
+        if row.email:
+            await suppressions.hold(conn, [deps.keyring.address_hash(shop_id, row.email)])
         await _refuse_unwanted(conn, row)
         await audit(conn, by, "subscriber.resend", _titled(row), {"subscriber_id": subscriber_id}, at=now)
         if row.state == State.UNCONFIRMED:

@@ -279,6 +279,7 @@ async def _in_transaction(deps: Deps, case: _Case) -> Said:
 async def _store(deps: Deps, conn: Connection, case: _Case) -> Said:
     counters = _counters(deps, case)
     await _refuse_over_limit(conn, case, counters)
+    await suppressions.hold(conn, [case.address_hash])
     reason = await suppressions.get(conn, case.shop.shop_id, case.address_hash)
     new = _request(case, reason)
     for _ in range(_TRIES):

@@ -55,6 +55,17 @@ class SettledMail:
     suppress: bool = False  # the server says that there is no such address
 
 
+async def hold(conn: AsyncConnection, shop_id: ShopId, message_ids: Sequence[str]) -> None:
+    """Keep whom these messages tell as they are until the transaction ends; waits for who is changing them."""
+    await conn.execute(SQL.hold, {"shop_id": shop_id, "message_ids": list(message_ids)})
+
+
+async def addresses_of(conn: AsyncConnection, shop_id: ShopId, message_ids: Sequence[str]) -> list[bytes]:
+    """The hashed addresses of those whom these messages tell."""
+    cursor = await conn.execute(SQL.addresses_of, {"shop_id": shop_id, "message_ids": list(message_ids)})
+    return [bytes(row[0]) for row in await cursor.fetchall()]
+
+
 async def alerts_of(conn: AsyncConnection, shop_id: ShopId, message_ids: Sequence[str]) -> list[AlertRow]:
     """What is known now of the people whom these messages tell."""
     async with conn.cursor(row_factory=class_row(AlertRow)) as cursor:

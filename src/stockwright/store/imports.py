@@ -1,6 +1,6 @@
 """Files of people on their way in: stored whole, worked through in batches under a fence, refused lines kept."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -207,14 +207,6 @@ async def cancel(
 
 
 # --- people ---------------------------------------------------------------------------------------------------
-
-
-async def suppressed_among(
-    conn: AsyncConnection, shop_id: ShopId, address_hashes: Collection[bytes]
-) -> set[bytes]:
-    """Those of these addresses that must not be mailed."""
-    values = {"shop_id": shop_id, "address_hashes": list(address_hashes)}
-    return {bytes(row[0]) for row in await (await conn.execute(SQL.suppressed_among, values)).fetchall()}
 
 
 async def waiting_among(

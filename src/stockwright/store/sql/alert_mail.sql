@@ -1,3 +1,18 @@
+-- hold: until the transaction ends, nobody ends the waiting of those whom these messages tell
+with held as materialized (
+    select shop_id, message_id from messages
+    where shop_id = %(shop_id)s and message_id = any(%(message_ids)s::text[])
+    order by message_id for no key update
+)
+select from held
+join notifications n on n.shop_id = held.shop_id and n.message_id = held.message_id
+join subscribers s on s.shop_id = n.shop_id and s.subscriber_id = n.subscriber_id
+order by s.subscriber_id for share of s;
+
+-- addresses_of: the addresses of those whom these messages tell
+select distinct s.address_hash from notifications n join subscribers s using (shop_id, subscriber_id)
+where n.shop_id = %(shop_id)s and n.message_id = any(%(message_ids)s::text[]) and s.email <> '';
+
 -- alerts_of: what is known now of the people whom these messages tell
 select n.message_id, n.wave_id, n.state as telling, s.subscriber_id, s.state, s.product_id, s.variant_id, s.quantity,
        s.email <> '' as has_address,

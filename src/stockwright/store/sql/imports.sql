@@ -77,10 +77,6 @@ select import_id from started;
 update people_imports set state = 'cancelled', reason = %(reason)s, finished_at = %(at)s, file = null, lease_until = null
 where shop_id = %(shop_id)s and import_id = %(import_id)s and state in ('checking', 'checked', 'importing');
 
--- suppressed_among: which of these addresses must not be mailed
-select address_hash from suppressions
-where shop_id = %(shop_id)s and address_hash = any(%(address_hashes)s::bytea[]);
-
 -- waiting_among: which of these pairs of address and variant wait already
 select s.address_hash, s.variant_id from subscribers s
 join unnest(%(address_hashes)s::bytea[], %(variant_ids)s::text[]) as g (address_hash, variant_id)

@@ -1,3 +1,10 @@
+-- hold: until the transaction ends, nobody else who holds them decides whether these addresses may be mailed
+select pg_advisory_xact_lock(%(lock)s::integer, number) from unnest(%(numbers)s::integer[]) as number;
+
+-- among: why some of these addresses must not be mailed
+select address_hash, reason from suppressions
+where shop_id = %(shop_id)s and address_hash = any(%(address_hashes)s::bytea[]);
+
 -- get: why an address must not be mailed
 select reason from suppressions where shop_id = %(shop_id)s and address_hash = %(address_hash)s;
 
