@@ -127,8 +127,16 @@ async def notices(conn: Connection, shop: Shop, row: OfferRow) -> list[str]:
         found.append(f"No automation “{KIND}” is enabled in this shop, so Notify Me is not shown{lost}.")
     elif not options.sign_ups:
         found.append("The automation's option “Take sign-ups” is off, so Notify Me is not shown.")
+    found.append(schedule_told(row))
     found += [await _counting_told(conn, shop, row), await _theme_told(conn, shop, row)]
     return [one for one in found if one]
+
+
+def schedule_told(row: OfferRow) -> str:
+    """Why an offer is not what its schedule says; "" = it is."""
+    if not row.problem:
+        return ""
+    return f"The offer could not follow its schedule; it is tried again every few seconds. {row.problem}"
 
 
 def free_told(shop: Shop) -> str:

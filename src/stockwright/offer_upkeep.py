@@ -27,7 +27,7 @@ from stockwright.store import offer_orders, offer_themes, offers, shops
 from stockwright.store.database import Connection
 from stockwright.store.offer_orders import LineRow
 from stockwright.store.offer_themes import ThemeRow
-from stockwright.store.offers import OfferRow
+from stockwright.store.offers import OfferRow, Place
 from stockwright.store.shops import Shop
 from stockwright.upkeep import NEW_ORDER, subscribe
 
@@ -53,13 +53,25 @@ class OfferUpkeep:
 
     async def keep_schedules(self) -> None:
         """Start and end the offers whose time has come."""
+        after = offers.FIRST
         for _ in range(_ROUNDS):
             async with self.deps.database.connection() as conn:
-                due = await offers.due(conn, self.deps.clock())
-            for shop_id, offer_id in due:
-                await follow_schedule(self.deps, shop_id, offer_id)
+                due = await offers.due(conn, self.deps.clock(), after=after)
+            for place in due:
+                await self._follow(place)
             if not due:
                 return
+            after = due[-1]
+
+    async def _follow(self, place: Place) -> None:
+        """One that fails holds up no other; why is kept where people see it, and it is tried again next time."""
+        try:
+            await follow_schedule(self.deps, *place)
+        except Exception as error:
+            LOG.exception("an offer could not follow its schedule", shop_id=place[0], offer_id=place[1])
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            async with self.deps.database.connection() as conn:
+                await offers.note_problem(conn, place, reason)
 
     async def count_orders(self) -> None:
         """Count what was ordered ahead in shops whose offers have limits."""
@@ -67,14 +79,20 @@ class OfferUpkeep:
         async with self.deps.database.connection() as conn:
             due = await offer_orders.shops_due(conn, before=before, topics=[NEW_ORDER])
         for shop_id in due:
-            await count_orders(self.deps, shop_id)
+            try:
+                await count_orders(self.deps, shop_id)
+            except Exception:  # of one shop; the others come first
+                LOG.exception("the orders of a shop could not be counted", shop_id=shop_id)
 
     async def tell_themes(self) -> None:
         """Write the offers where the theme reads them."""
         async with self.deps.database.connection() as conn:
             due = await offer_themes.due(conn, self.deps.clock())
         for row in due:
-            await tell_theme(self.deps, row)
+            try:
+                await tell_theme(self.deps, row)
+            except Exception:
+                LOG.exception("a theme could not be told of the offers", shop_id=row.shop_id)
 
 
 # --- schedules ---------------------------------------------------------------------------------------------------

@@ -261,6 +261,7 @@ def shop_now(**changes: object) -> stats.ShopNow:
         ),
         ({"last_webhook_at": NOW - timedelta(days=2)}, "warn", "for a day"),
         ({"budget_blocked": True}, "warn", "asked us to wait"),
+        ({"offers_failing": 2}, "bad", "2 offers could not follow the schedule"),
         ({"assumed": 1}, "info", "answer was lost"),
         ({"automations_enabled": 0}, "info", "No automation is switched on"),
         ({"status": "stopped", "status_reason": "ann paused it.", "frozen": 2}, "info", "ann paused it."),

@@ -8,12 +8,12 @@ import pytest
 from shopify_emulator import ManualClock
 from shopify_emulator.access import ALL_SCOPES
 from shopify_emulator.faults import Fault
-from stockwright import notify, offer_desk, offering
+from stockwright import notify, offer_desk, offer_reading, offering
 from stockwright.deps import refresh_shop
 from stockwright.model import Conflicting, FaultyFields, gid
 from stockwright.notify.offers import Mode, Terms, Verb
 from stockwright.offer_upkeep import OfferUpkeep, subscribe_orders
-from stockwright.store import audit, offer_orders, offer_themes, offers, shops
+from stockwright.store import audit, offer_orders, offer_themes, offers, shops, stats
 from stockwright.store.offers import OfferRow
 from tests.journey.listings import Listing, add_listing
 from tests.journey.service import PUBLIC_URL, Service, new_shop, play
@@ -161,6 +161,44 @@ def test_the_end_of_an_offer_cancels_the_waiting_list_only_if_that_was_chosen(da
 
 
 # --- the schedule -----------------------------------------------------------------------------------------------
+
+
+def test_an_offer_that_fails_to_follow_its_schedule_holds_up_no_other_and_is_shown(database) -> None:
+    async def story(service: Service) -> None:
+        poster = await begin(service)
+        start = service.clock.now() + timedelta(hours=1)
+        rows = [await active(service, poster, starts_at=start) for _ in range(3)]
+        await spoil(service, rows[0])
+        await service.move(3600)
+        await upkeep(service).keep_schedules()
+        assert [(await now(service, row)).status for row in rows] == ["scheduled", "active", "active"]
+        async with service.database.connection() as conn:
+            shop = await shops.get(conn, service.shop_id)
+            assert shop is not None
+            told = await offer_reading.notices(conn, shop, await now(service, rows[0]))
+            (standing,) = await stats.shops_now(conn, now=service.clock.now())
+        assert any("could not follow its schedule" in one and one.endswith("It is spoilt.") for one in told)
+        assert standing.offers_failing == 1
+        async with service.database.connection() as conn:
+            await conn.execute("drop trigger spoilt on offers")
+        await upkeep(service).keep_schedules()
+        mended = await now(service, rows[0])
+        assert (mended.status, mended.problem) == ("active", "")
+
+    play(database, story)
+
+
+async def spoil(service: Service, row: OfferRow) -> None:
+    """The database refuses any other status of an offer."""
+    async with service.database.connection() as conn:
+        await conn.execute(
+            "create function spoil() returns trigger language plpgsql as"
+            " $$ begin raise exception 'It is spoilt.'; end $$"
+        )
+        await conn.execute(
+            "create trigger spoilt before update of status on offers for each row"
+            f" when (old.offer_id = '{row.offer_id}' and new.status <> old.status) execute function spoil()"
+        )
 
 
 def test_offers_start_and_end_by_their_schedule_also_after_downtime(database) -> None:

@@ -43,6 +43,7 @@ class OfferRow:
     version: int = 1
     activated_at: datetime | None = None
     completed_at: datetime | None = None
+    problem: str = ""  # why its schedule could not be followed; "" = it was
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,10 +313,22 @@ async def is_all_back(conn: AsyncConnection, shop_id: ShopId, offer_id: str) -> 
 # --- the schedule, the end, and what was done --------------------------------------------------------------
 
 
-async def due(conn: AsyncConnection, now: datetime, *, limit: int = 100) -> list[tuple[ShopId, str]]:
-    """Offers whose schedule asks for another status: (shop, offer)."""
-    rows = await (await conn.execute(SQL.due, {"now": now, "limit": limit})).fetchall()
+Place = tuple[ShopId, str]  # an offer: shop and id
+FIRST: Place = (ShopId(0), "")  # before all of them
+
+
+async def due(
+    conn: AsyncConnection, now: datetime, *, after: Place = FIRST, limit: int = 100
+) -> list[Place]:
+    """Offers after a place, in their order, whose schedule asks for another status."""
+    values = {"now": now, "shop_id": after[0], "offer_id": after[1], "limit": limit}
+    rows = await (await conn.execute(SQL.due, values)).fetchall()
     return [(ShopId(shop_id), offer_id) for shop_id, offer_id in rows]
+
+
+async def note_problem(conn: AsyncConnection, place: Place, problem: str) -> None:
+    """Keep why an offer could not follow its schedule; its next change forgets it."""
+    await conn.execute(SQL.note_problem, {"shop_id": place[0], "offer_id": place[1], "problem": problem})
 
 
 async def cancel_waiting(

@@ -46,6 +46,7 @@ class ShopNow:
     automations_enabled: int
     webhook_problems: int  # topics for which no webhooks come
     mail_stop_reason: str = ""  # set: no mail goes out until somebody looks
+    offers_failing: int = 0  # that could not follow their schedule
     people: int  # who wait for a restock; PEOPLE_COUNTED + 1 stands for more
     privacy_requests: int  # that wait for a person
     privacy_due_at: datetime | None  # the first of them

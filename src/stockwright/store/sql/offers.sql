@@ -10,7 +10,7 @@ update offers set name = %(name)s, description = %(description)s, status = %(sta
     mode = %(mode)s, auto_disable = %(auto_disable)s, resume = %(resume)s, starts_at = %(starts_at)s, ends_at = %(ends_at)s,
     limit_total = %(limit_total)s, limit_per_customer = %(limit_per_customer)s, limit_per_order = %(limit_per_order)s,
     pause_at_limit = %(pause_at_limit)s, updated_at = %(updated_at)s, activated_at = %(activated_at)s,
-    completed_at = %(completed_at)s, version = version + 1
+    completed_at = %(completed_at)s, problem = '', version = version + 1
 where shop_id = %(shop_id)s and offer_id = %(offer_id)s;
 
 -- get_offer: one offer
@@ -153,9 +153,13 @@ select not exists (
 
 -- due: offers whose schedule asks for another status
 select shop_id, offer_id from offers
-where (status = 'scheduled' and (starts_at is null or starts_at <= %(now)s))
-   or (status in ('scheduled', 'active', 'paused') and ends_at <= %(now)s)
+where (status = 'scheduled' and (starts_at is null or starts_at <= %(now)s)
+    or status in ('scheduled', 'active', 'paused') and ends_at <= %(now)s)
+  and (shop_id, offer_id) > (%(shop_id)s, %(offer_id)s)
 order by shop_id, offer_id limit %(limit)s;
+
+-- note_problem: why an offer could not follow its schedule
+update offers set problem = %(problem)s where shop_id = %(shop_id)s and offer_id = %(offer_id)s;
 
 -- cancel_waiting: the people who wait under an offer stop waiting, and why is kept
 with ended as (

@@ -42,6 +42,7 @@ select s.shop_id, s.domain, s.name, s.status, s.status_reason, s.timezone, s.cre
        installed.enabled as automations_enabled, installed.count as automations, subscribed.problems as webhook_problems,
        coalesce((select q.stop_reason from mail_queues q where q.shop_id = s.shop_id and q.stopped_at is not null), '')
            as mail_stop_reason,
+       (select count(*) from offers o where o.shop_id = s.shop_id and o.problem <> '') as offers_failing,
        people.count as people, asked.count as privacy_requests, asked.due_at as privacy_due_at
 from shops s
 cross join lateral (

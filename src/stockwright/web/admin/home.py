@@ -53,6 +53,7 @@ def troubles(shop: ShopNow, now: datetime, *, unlinked: str = "") -> list[Troubl
         *_stocks(shop),
         *_mail(shop),
         *_unlinked(unlinked),
+        *_offers(shop),
         *_work(shop),
         *_webhooks(shop, now),
         *_privacy(shop, now),
@@ -103,6 +104,13 @@ def _mail(shop: ShopNow) -> list[Trouble]:
 
 def _unlinked(told: str) -> list[Trouble]:
     return [Trouble(level="bad", text=told, href="", todo=notify_settings.SET_ADDRESS)] if told else []
+
+
+def _offers(shop: ShopNow) -> list[Trouble]:
+    if not shop.offers_failing:
+        return []
+    text = f"{_plural(shop.offers_failing, 'offer', 'offers')} could not follow the schedule."
+    return [Trouble(level="bad", text=text, href=f"/offers?shop={shop.shop_id}", todo="See why")]
 
 
 def _work(shop: ShopNow) -> list[Trouble]:

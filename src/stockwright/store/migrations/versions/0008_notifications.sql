@@ -19,6 +19,7 @@ create table offers (
     limit_per_customer integer check (limit_per_customer > 0),
     limit_per_order    integer check (limit_per_order > 0),
     pause_at_limit boolean not null default false,    -- pause when limit_total is reached
+    problem        text not null default '',          -- why its schedule could not be followed; '' = it was
     version        bigint not null default 1,         -- changes so far: who saves from an older one is refused
     created_at     timestamptz not null default now(),
     updated_at     timestamptz not null default now(),
