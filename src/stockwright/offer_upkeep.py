@@ -26,7 +26,7 @@ from stockwright.shopify.preorders import CUSTOMERS, OrderTaken
 from stockwright.store import offer_orders, offer_themes, offers, shops
 from stockwright.store.database import Connection
 from stockwright.store.offer_orders import LineRow
-from stockwright.store.offer_themes import ThemeRow
+from stockwright.store.offer_themes import ShownRow, ThemeRow
 from stockwright.store.offers import OfferRow, Place
 from stockwright.store.shops import Shop
 from stockwright.upkeep import NEW_ORDER, subscribe
@@ -35,6 +35,7 @@ LOG = structlog.get_logger(__name__)
 
 ORDERS_SCOPE = "read_orders"
 NAMESPACE = "stockwright"
+_ALL_VARIANTS = 0  # no variant has this number
 BUCKETS = 64  # metafields over which products are spread, by product number
 SETTINGS_KEY = "settings"
 _ROUNDS = 100  # pages of one pass; the rest waits for the next
@@ -294,15 +295,33 @@ def _settings(options: NotifyOptions) -> str:
     return _json({"button": options.button, "exclude_tags": tags, "guests": options.guests})
 
 
-def buckets(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """JSON texts by key: {"<product number>": "*" or [variant numbers]}, a product in bucket number modulo 64."""
-    products: defaultdict[int, set[int]] = defaultdict(set)
-    for product_id, variant_id in rows:
-        products[int(gid_number(product_id))].add(int(gid_number(variant_id)) if variant_id else 0)
-    shown: dict[int, dict[str, object]] = {number: {} for number in range(BUCKETS)}
+def buckets(rows: Iterable[ShownRow]) -> dict[str, str]:
+    """JSON texts by key: {"<product number>": "*" or [variant numbers]}, a product in bucket number modulo 64.
+
+    Limits per order stand beside the products: "limits": {"<product number>": {"*" or "<variant number>": units}}.
+    """
+    products: defaultdict[int, dict[int, int | None]] = defaultdict(dict)
+    for row in rows:
+        variant = int(gid_number(row.variant_id)) if row.variant_id else _ALL_VARIANTS
+        products[int(gid_number(row.product_id))][variant] = row.limit_per_order
+    shown: dict[int, dict[str, Json]] = {number: {} for number in range(BUCKETS)}
     for product, variants in sorted(products.items()):
-        shown[product % BUCKETS][str(product)] = "*" if 0 in variants else sorted(variants)
+        bucket = shown[product % BUCKETS]
+        bucket[str(product)] = "*" if _ALL_VARIANTS in variants else sorted(variants)
+        if found := _limits(variants):
+            bucket["limits"] = {**bucket.get("limits", {}), str(product): found}
     return {bucket_key(number): _json(one) for number, one in shown.items()}
+
+
+def _limits(variants: Mapping[int, int | None]) -> dict[str, Json]:
+    """The smallest limit of each variant, "*" for those that are not named."""
+    whole = variants.get(_ALL_VARIANTS)
+    found: dict[str, Json] = {}
+    for variant, own in variants.items():
+        limits = [one for one in (own, whole) if one is not None]
+        if limits:
+            found[str(variant) if variant != _ALL_VARIANTS else "*"] = min(limits)
+    return found
 
 
 def bucket_key(number: int) -> str:

@@ -32,6 +32,11 @@ CATALOGUE = {
         {"title": "Tram", "option_names": ["Size"], "variants": variants(("Small", 0), ("Large", 4))},
         {"title": "Postcards", "variants": variants(("Default Title", 0))},
         {"title": "Calendar", "variants": variants(("Default Title", 0), policy="CONTINUE")},
+        {
+            "title": "Notebook",
+            "option_names": ["Color"],
+            "variants": variants(("Red", -1), ("Blue", 0), ("Green", 9), policy="CONTINUE"),
+        },
     ],
 }
 
@@ -416,6 +421,30 @@ def test_no_usable_answer_is_told(open_page: Callable[..., Page], reply: str) ->
     expect(page.get_by_role("button", name="Notify me when available")).to_be_enabled()
 
 
+def test_an_item_that_is_in_stock_now_is_linked_below_the_answer(
+    open_page: Callable[..., Page], service: StandIn, shop: RunningShop
+) -> None:
+    there = "/products/postcards?variant=" + variant_of(shop, "Postcards", "Default Title")
+    service.reply = (
+        409,
+        {
+            "ok": False,
+            "message": "It is in stock now.",
+            "link": shop.url + there,
+            "link_text": "See <b>it</b>",
+        },
+    )
+    page = open_page("/products/postcards")
+    sign_up(page)
+    said = page.get_by_role("alert")
+    expect(said).to_contain_text("It is in stock now.")
+    link = said.get_by_role("link", name="See <b>it</b>")
+    answer, below = said.bounding_box(), link.bounding_box()
+    assert answer is not None and below is not None and below["y"] > answer["y"] + 16
+    link.click()
+    expect(page).to_have_url(shop.url + there)
+
+
 def test_while_it_is_sent_it_is_not_sent_again(open_page: Callable[..., Page], service: StandIn) -> None:
     page = open_page("/products/postcards")
     with answered(page):
@@ -471,6 +500,76 @@ def test_or_instead_of_it(open_page: Callable[..., Page], service: StandIn, shop
     page = open_page("/products/calendar")
     expect(preorder(page)).to_be_hidden()
     expect(button(page)).to_be_visible()
+
+
+def quantity(page: Page) -> Locator:
+    return page.get_by_role("spinbutton", name="Quantity")
+
+
+@pytest.fixture
+def notebook(shop: RunningShop, service: StandIn) -> dict[str, Any]:
+    """What the service says of the variants of a product of which an order may have 2 red ones ahead."""
+    said: dict[str, Any] = service.states[str(number(products(shop)["Notebook"]))]["variants"]
+    said[variant_of(shop, "Notebook", "Red")]["most_units"] = 2
+    return said
+
+
+def test_an_order_cannot_have_more_ahead_than_the_offer_allows(
+    open_page: Callable[..., Page], notebook: dict[str, Any]
+) -> None:
+    page = open_page("/products/notebook")
+    choose(page, "Green")
+    expect(quantity(page)).to_have_attribute("max", "99")
+    quantity(page).fill("3")
+    choose(page, "Red")
+    expect(quantity(page)).to_have_attribute("max", "2")
+    expect(quantity(page)).to_have_value("2")
+    quantity(page).fill("3")
+    quantity(page).press("Enter")
+    expect(quantity(page)).to_have_value("2")
+    expect(page.get_by_role("heading", name="Notebook")).to_be_visible()
+    choose(page, "Blue")
+    expect(quantity(page)).to_have_attribute("max", "99")
+    choose(page, "Red")
+    choose(page, "Green")
+    expect(quantity(page)).to_have_attribute("max", "99")
+    choose(page, "Red")
+    page.get_by_role("button", name="Pre-order").click()
+    expect(page.get_by_text("2 × Notebook · Red")).to_be_visible()
+
+
+def test_a_lower_limit_of_the_theme_stays(open_page: Callable[..., Page], notebook: dict[str, Any]) -> None:
+    page = open_page("/products/notebook")
+    page.evaluate("document.querySelector('[name=quantity]').max = 1")
+    choose(page, "Red")
+    expect(quantity(page)).to_have_attribute("max", "1")
+    choose(page, "Blue")
+    expect(quantity(page)).to_have_attribute("max", "1")
+
+
+def test_a_quantity_that_a_theme_draws_anew_is_limited_too(
+    open_page: Callable[..., Page], notebook: dict[str, Any], shop: RunningShop
+) -> None:
+    page = open_page("/products/notebook?variant=" + variant_of(shop, "Notebook", "Red"))
+    expect(quantity(page)).to_have_attribute("max", "2")
+    page.evaluate(
+        "document.querySelector('[name=quantity]').outerHTML = '<input type=number name=quantity value=7>'"
+    )
+    expect(page.locator("form[action$='cart/add'] [name=quantity]")).to_have_attribute("max", "2")
+    expect(page.locator("form[action$='cart/add'] [name=quantity]")).to_have_value("2")
+
+
+def test_the_theme_knows_the_limit_while_the_service_is_silent(
+    open_page: Callable[..., Page], shop: RunningShop, service: StandIn
+) -> None:
+    product = str(number(products(shop)["Notebook"]))
+    value = {product: "*", "limits": {product: {"*": 3}}}
+    shop.post("app-metafield", {"key": f"offers_{int(product) % 64:02d}", "value": value})
+    service.states.clear()
+    page = open_page("/products/notebook?variant=" + variant_of(shop, "Notebook", "Red"))
+    expect(quantity(page)).to_have_attribute("max", "3")
+    choose(page, "Green")
+    expect(quantity(page)).to_have_attribute("max", "99")
 
 
 def test_pre_order_is_hidden_when_the_offer_has_ended_it(

@@ -491,6 +491,20 @@ def test_the_state_tells_buttons_texts_and_place_and_no_numbers(emptied: str) ->
     play(emptied, story, button="instead")
 
 
+def test_the_state_tells_how_many_one_order_may_have_ahead(emptied: str) -> None:
+    async def story(store: Storefront) -> None:
+        store.stock("Large", 3)
+        await store.sql("update offers set limit_per_order = 4")
+        told = (await store.state())["variants"]
+        assert told[store.variant("Small")] == {"notify": True, "preorder": True, "most_units": 4}
+        assert told[store.variant("Large")] == {"notify": False, "preorder": False}
+        await store.sql("update offers set limit_per_order = null")
+        told = (await store.state())["variants"]
+        assert told[store.variant("Small")] == {"notify": True, "preorder": True}
+
+    play(emptied, story)
+
+
 def test_buttons_asked_for_at_the_same_time_are_one_request_to_the_shop(emptied: str) -> None:
     async def story(store: Storefront) -> None:
         await asyncio.gather(*(store.state() for _ in range(20)))

@@ -1,5 +1,6 @@
 """Offers in the service against the bundled shop: what people do, schedules, limits counted from orders, the theme."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -389,6 +390,21 @@ def test_the_theme_knows_the_active_offers_and_forgets_them(database) -> None:
         await offer_desk.do(service.deps, row, Verb.PAUSE)
         await upkeep(service).tell_themes()
         assert in_theme(service) == {}
+
+    play(database, story)
+
+
+def test_the_theme_knows_the_limit_per_order_and_that_it_was_changed(database) -> None:
+    async def story(service: Service) -> None:
+        poster = await begin(service)
+        await enable_notify(service)
+        row = await active(service, poster, limit_per_order=3)
+        number = poster.gid.rsplit("/", 1)[-1]
+        await upkeep(service).tell_themes()
+        assert in_theme(service) == {number: "*", "limits": {number: {"*": 3}}}
+        await offer_desk.change(service.deps, row, replace(offering.terms_of(row), limit_per_order=None))
+        await upkeep(service).tell_themes()
+        assert in_theme(service) == {number: "*"}
 
     play(database, story)
 

@@ -111,11 +111,29 @@ def test_the_key_of_a_product_is_its_number_modulo_64_in_two_digits(bucket: int)
     )
 
 
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        (None, {}),
+        ({"*": 3}, {str(VARIANT): 3, str(OTHER): 3}),
+        ({str(OTHER): 2}, {str(OTHER): 2}),
+        ({"*": 5, str(OTHER): 2}, {str(VARIANT): 5, str(OTHER): 2}),
+    ],
+)
+def test_what_one_order_may_have_ahead_is_told_to_the_script(
+    limits: Mapping[str, int] | None, told: Mapping[str, int]
+) -> None:
+    bucket: dict[str, Any] = {str(PRODUCT): "*"} | ({"limits": {str(PRODUCT): limits}} if limits else {})
+    published = {f"offers_{PRODUCT % 64:02d}": bucket}
+    html = rendered(variant(), variant(OTHER), variant(43, inventory_quantity=1), metafields=published)
+    assert first_state(html)["most"] == told
+
+
 def test_the_selected_variant_decides_and_the_others_are_told_to_the_script() -> None:
     html = rendered(variant(inventory_quantity=2, available=True), variant(OTHER))
     assert not is_shown(html)
     assert first_state(html) | {"texts": 0} == {
-        "variants": [str(VARIANT), str(OTHER)], "open": [str(OTHER)], "own": "", "texts": 0,
+        "variants": [str(VARIANT), str(OTHER)], "open": [str(OTHER)], "most": {}, "own": "", "texts": 0,
     }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from stockwright.notify.ahead import Counting, Taken, ahead
 from stockwright.notify.offers import Item, Mode
 from stockwright.offer_upkeep import BUCKETS, bucket_key, buckets
+from stockwright.store.offer_themes import ShownRow
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 OFFER = Counting(offer_id="o", mode=Mode.OUT_OF_STOCK, items=(Item(product_id="p"),), since=NOON, until=None)
@@ -70,13 +71,30 @@ def gid(kind: str, number: int) -> str:
 
 def test_a_product_lies_in_the_bucket_of_its_number_and_a_whole_one_is_a_star() -> None:
     rows = [
-        (gid("Product", 65), gid("ProductVariant", 12)),
-        (gid("Product", 65), gid("ProductVariant", 11)),
-        (gid("Product", 1), ""),
-        (gid("Product", 1), gid("ProductVariant", 9)),
+        ShownRow(gid("Product", 65), gid("ProductVariant", 12)),
+        ShownRow(gid("Product", 65), gid("ProductVariant", 11)),
+        ShownRow(gid("Product", 1)),
+        ShownRow(gid("Product", 1), gid("ProductVariant", 9)),
     ]
     found = buckets(rows)
     assert len(found) == BUCKETS
     assert bucket_key(65) == "offers_01"
     assert json.loads(found["offers_01"]) == {"1": "*", "65": [11, 12]}
     assert all(text == "{}" for key, text in found.items() if key != "offers_01")
+
+
+def test_limits_per_order_stand_beside_the_products_and_the_smallest_counts() -> None:
+    rows = [
+        ShownRow(gid("Product", 65), "", 5),
+        ShownRow(gid("Product", 65), gid("ProductVariant", 11), 7),
+        ShownRow(gid("Product", 65), gid("ProductVariant", 12), 2),
+        ShownRow(gid("Product", 65), gid("ProductVariant", 13)),
+        ShownRow(gid("Product", 1), gid("ProductVariant", 9), 3),
+        ShownRow(gid("Product", 1), gid("ProductVariant", 8)),
+    ]
+    found = json.loads(buckets(rows)["offers_01"])
+    assert found == {
+        "1": [8, 9],
+        "65": "*",
+        "limits": {"1": {"9": 3}, "65": {"*": 5, "11": 5, "12": 2, "13": 5}},
+    }

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
@@ -27,6 +28,14 @@ class ThemeRow:
     written_at: datetime | None
 
 
+class ShownRow(NamedTuple):
+    """A product or variant of an offer."""
+
+    product_id: str
+    variant_id: str = ""  # "" = all of the product
+    limit_per_order: int | None = None  # units; of several offers the smallest
+
+
 async def mark(conn: AsyncConnection, shop_id: ShopId) -> None:
     """Something that the theme reads has changed; it is written soon."""
     await conn.execute(SQL.mark, {"shop_id": shop_id})
@@ -46,10 +55,10 @@ async def due(conn: AsyncConnection, now: datetime, *, limit: int = 100) -> list
         return await cursor.fetchall()
 
 
-async def shown(conn: AsyncConnection, shop_id: ShopId, *, limit: int) -> list[tuple[str, str]]:
-    """(product, variant or "") of all active offers with the mode "allow when out of stock"."""
+async def shown(conn: AsyncConnection, shop_id: ShopId, *, limit: int) -> list[ShownRow]:
+    """What all active offers with the mode "allow when out of stock" cover."""
     rows = await (await conn.execute(SQL.shown, {"shop_id": shop_id, "limit": limit})).fetchall()
-    return [(product_id, variant_id) for product_id, variant_id in rows]
+    return [ShownRow(*row) for row in rows]
 
 
 async def written(

@@ -12,10 +12,11 @@ from offer_themes t join shops s using (shop_id)
 where t.next_at <= %(now)s and s.status = 'active'
 order by t.next_at, t.shop_id limit %(limit)s;
 
--- shown: what active offers with Notify Me cover
-select distinct i.product_id, i.variant_id from offers o
+-- shown: what active offers with Notify Me cover, and the smallest of their limits per order
+select i.product_id, i.variant_id, min(o.limit_per_order) from offers o
 join offer_items i on i.shop_id = o.shop_id and i.offer_id = o.offer_id
 where o.shop_id = %(shop_id)s and o.status = 'active' and o.mode = 'out_of_stock' and not i.is_missing
+group by i.product_id, i.variant_id
 order by i.product_id, i.variant_id limit %(limit)s;
 
 -- written: all is written as of one change; later ones stay to be done

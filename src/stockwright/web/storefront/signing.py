@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from stockwright import notify_settings
 from stockwright.model import Json, gid_number
+from stockwright.notify.gating import Gate
 from stockwright.notify.limits import WINDOW, window_of
 from stockwright.notify.texts import WIDGET, Words, checked_locale, words
 from stockwright.offering import gate
@@ -96,7 +97,7 @@ async def _words(own: StorefrontDeps, shop: Shop, locale: str) -> Words:
 
 
 async def tell_state(own: StorefrontDeps, request: Request, asker: Asker) -> Response:
-    """Which variants of a product have a button now, and the texts around it; without stock numbers.
+    """Which variants of a product have a button now, how many may be ordered ahead, and the texts; no stock numbers.
 
     Raises:
         HTTPException: 400 without a product, 503 when its shop does not answer.
@@ -135,7 +136,10 @@ async def _variants(own: StorefrontDeps, asker: Asker, product_id: str) -> dict[
     async with own.deps.database.connection() as conn:
         gates = await gate(conn, shop, look.product, now, customer_id=asker.customer_id)
     may_sign_up = found.options.guests or bool(asker.customer_id)
-    return {
-        gid_number(variant_id): {"notify": one.notify and may_sign_up, "preorder": one.preorder}
-        for variant_id, one in gates.items()
-    }
+    return {gid_number(variant_id): _told(one, may_sign_up=may_sign_up) for variant_id, one in gates.items()}
+
+
+def _told(gate: Gate, *, may_sign_up: bool) -> dict[str, Json]:
+    """What the page is told of a variant; `most_units` only where one order may not have as many as it likes."""
+    most: dict[str, Json] = {} if gate.most_units is None else {"most_units": gate.most_units}
+    return {"notify": gate.notify and may_sign_up, "preorder": gate.preorder, **most}
