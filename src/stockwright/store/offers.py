@@ -317,9 +317,7 @@ Place = tuple[ShopId, str]  # an offer: shop and id
 FIRST: Place = (ShopId(0), "")  # before all of them
 
 
-async def due(
-    conn: AsyncConnection, now: datetime, *, after: Place = FIRST, limit: int = 100
-) -> list[Place]:
+async def due(conn: AsyncConnection, now: datetime, *, after: Place = FIRST, limit: int = 100) -> list[Place]:
     """Offers after a place, in their order, whose schedule asks for another status."""
     values = {"now": now, "shop_id": after[0], "offer_id": after[1], "limit": limit}
     rows = await (await conn.execute(SQL.due, values)).fetchall()
