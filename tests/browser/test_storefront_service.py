@@ -77,6 +77,7 @@ def test_without_script_the_services_page_answers_and_leads_back(
     email_field(page).fill("bob@example.com")
     page.get_by_role("button", name="Notify me when available").click()
     expect(page.get_by_role("status")).to_contain_text("We will email you")
+    expect(page.get_by_role("banner").get_by_role("link", name="All prints and goods")).to_be_visible()
     page.get_by_role("link", name="Back to the item").click()
     expect(page.get_by_role("heading", name="Birches")).to_be_visible()
     assert ("bob@example.com", "Medium") in waiting(service)

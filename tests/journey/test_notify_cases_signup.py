@@ -447,12 +447,13 @@ def test_what_was_agreed_to_is_kept_with_wording_version_language_time_page_and_
 def test_a_form_without_script_is_answered_with_a_page_in_its_language(emptied: str) -> None:
     async def story(store: Storefront) -> None:
         answer = await store.post(headers=PAGE, locale="fr-CA", page="/fr/products/harbour?variant=1")
-        assert answer.headers["content-type"].startswith("text/html")
-        assert '<html lang="fr">' in answer.text
+        assert answer.headers["content-type"] == "application/liquid"  # for the shop's theme around it
+        assert "content-security-policy" not in answer.headers  # the theme has its own
+        assert 'lang="fr"' in answer.text and "<html" not in answer.text
         assert "Merci. Nous vous écrirons quand cet article sera de nouveau en stock." in answer.text
         assert 'href="/fr/products/harbour?variant=1"' in answer.text
         wrong = await store.post("ada@", headers=PAGE)
-        assert wrong.status_code == 422 and "Enter an email address" in wrong.text
+        assert wrong.status_code == 200 and "Enter an email address" in wrong.text
         store.stock("Large", 1)
         there = await store.post(EVE, title="Large", headers=PAGE)
         assert f"/products/harbour?variant={store.variant('Large')}" in there.text

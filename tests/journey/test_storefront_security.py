@@ -1,6 +1,7 @@
 """What strangers try at the storefront: forged and old signatures, other sites' pages, text that would act."""
 
 import re
+from html import escape, unescape
 from urllib.parse import urlencode
 
 import pytest
@@ -8,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shopify_emulator.storefront.app_proxy import signature
+from shopify_emulator.storefront.pages import theme
 from stockwright.model import gid_number
 from stockwright.shopify.signatures import proxy_request_is_genuine
 from stockwright.web.storefront.direct import is_allowed
-from stockwright.web.storefront.pages import local_path
+from stockwright.web.storefront.pages import local_path, without_liquid
 from tests.journey.service import DOMAIN, SECRET
 from tests.journey.storefront import ADA, PAGE, PROGRAM, Storefront, play, press
 from tests.store.rows import NOON
@@ -264,11 +266,46 @@ def test_whatever_a_page_posts_is_stored_as_text_and_shown_as_text(emptied: str)
             page=f"/products/{script}?x='\"><img>", wording=script + "\0", locale="<b>", headers=PAGE
         )
         assert answer.status_code == 200 and "<script" not in answer.text and "<img" not in answer.text
-        assert '<html lang="en">' in answer.text
+        assert 'lang="en"' in answer.text
         await store.sql("update subscribers set product_title = %s", script)
         link = (await store.links("signup_confirmation"))[0]
         page = await store.http.get(link)
         assert "<script" not in page.text and "&lt;script&gt;" in page.text
+
+    play(emptied, story)
+
+
+HOSTILE = "{{ shop.name }}{% raw %}{%- layout none -%}{{{{ '</div><script>' }}"
+
+
+@given(st.text() | st.text("{}%-'\" |abc&;#<>"))
+def test_no_text_is_run_as_liquid_in_the_shops_theme(text: str) -> None:
+    safe = without_liquid(f"<p>{escape(text)}</p>")
+    assert theme().render_text(safe, {"request": {"locale": {"iso_code": "en"}}}) == safe
+    assert unescape(safe) == unescape(f"<p>{escape(text)}</p>")
+
+
+def test_what_shoppers_and_merchants_wrote_is_shown_as_text_in_the_shops_theme(emptied: str) -> None:
+    async def story(store: Storefront) -> None:
+        shop = store.service.shop
+        await store.sql(
+            "insert into storefront_texts (shop_id, locale, name, text) values (%s, 'en', 'in_stock', %s)",
+            store.service.shop_id,
+            HOSTILE + " {item}",
+        )
+        store.product.title = "Harbour {{ 7 | times: 7 }}"
+        store.stock("Small", 1)
+        answer = await store.post(headers=PAGE, page=f"/{HOSTILE}?{HOSTILE}", first_name="Ada")
+        assert "{" not in answer.text and "}" not in answer.text
+        rendered = theme().render_text(
+            answer.text, {"request": {"locale": {"iso_code": "en"}}, "shop": {"name": shop.domain}}
+        )
+        assert rendered == answer.text
+        assert HOSTILE + " Harbour {{ 7 | times: 7 }} – Small" in unescape(rendered)
+        assert "<script" not in rendered
+        store.stock("Small", 0)
+        back = await store.post(headers=PAGE, page=f"/{HOSTILE}?{HOSTILE}")
+        assert 'href="/%7B%7B' in back.text and "{" not in back.text
 
     play(emptied, story)
 

@@ -10,12 +10,13 @@ from urllib.parse import quote, urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from stockwright.notify.texts import DEFAULT_LOCALE, Words, words
 from stockwright.signing_up import Answer, Said
 from stockwright.store.shops import Shop
 
+LIQUID = "application/liquid"  # docs/apps/build/online-store/app-proxies
 _PATH_LETTERS = "/%-._~!$&'()*+,;=:@"  # RFC 3986; above all no backslash, which browsers read as a slash
 
 
@@ -67,17 +68,36 @@ def shop_url(shop: Shop) -> str:
     return f"https://{shop.primary_host or shop.domain}"
 
 
-def answer_page(shop: Shop, told: Words, answer: Answer, *, page: str, is_proxied: bool) -> HTMLResponse:
+def answer_page(shop: Shop, told: Words, answer: Answer, *, page: str) -> HTMLResponse:
     """What a form without script is answered: what came of it, and the way back."""
-    if answer.said is Said.IN_STOCK and answer.link:
-        link, link_text = answer.link, told.say("in_stock_link")
-    else:
-        path = local_path(page)
-        link = (
-            path if is_proxied else shop_url(shop) + path
-        )  # through the proxy the page is at the shop's own host
-        link_text = told.say("go_back")
+    link, link_text = _way_on(told, answer, shop_url(shop) + local_path(page))
     return said(told, "signed_up_title", answer.said, item=answer.item, link=link, link_text=link_text)
+
+
+def theme_page(told: Words, answer: Answer, *, page: str) -> Response:
+    """The same through the app proxy: Shopify shows it inside the shop's theme, at the shop's own host.
+
+    The status is always 200: that Shopify renders Liquid of others is not documented, and a browser would offer it
+    as a download.
+    """
+    link, link_text = _way_on(told, answer, local_path(page))
+    html = _templates().get_template("contact/in_theme.html")
+    title = told.say("signed_up_title", item=answer.item)
+    text = told.say(answer.said, item=answer.item)
+    found = html.render(locale=told.locale, title=title, text=text, link=link, link_text=link_text)
+    return Response(without_liquid(found), media_type=LIQUID)
+
+
+def without_liquid(html: str) -> str:
+    """HTML that a browser reads as before and in which Shopify finds nothing to run, whoever wrote its texts."""
+    return html.replace("{", "&#123;").replace("}", "&#125;")
+
+
+def _way_on(told: Words, answer: Answer, back: str) -> tuple[str, str]:
+    """The link below an answer, and its text."""
+    if answer.said is Said.IN_STOCK and answer.link:
+        return answer.link, told.say("in_stock_link")
+    return back, told.say("go_back")
 
 
 def local_path(text: str) -> str:

@@ -19,7 +19,7 @@ from stockwright.store import offers, storefront_texts
 from stockwright.store.shops import Shop
 from stockwright.web.clients import client_address, client_network
 from stockwright.web.storefront.forms import object_id, read_texts, wish_of
-from stockwright.web.storefront.pages import answer_page, wants_page
+from stockwright.web.storefront.pages import answer_page, theme_page, wants_page
 from stockwright.web.storefront.site import StorefrontDeps
 
 _STATUS: Mapping[Said, int] = {
@@ -59,7 +59,9 @@ async def take_sign_up(own: StorefrontDeps, request: Request, asker: Asker) -> R
     await own.sleep(max(0.0, own.floor_s - (monotonic() - began)))
     status, headers = _STATUS.get(answer.said, 422), _headers(own, answer)
     if wants_page(request):
-        response = answer_page(asker.shop, told, answer, page=wish.page, is_proxied=asker.source == "proxy")
+        if asker.source == "proxy":
+            return theme_page(told, answer, page=wish.page)
+        response = answer_page(asker.shop, told, answer, page=wish.page)
         response.status_code = status
         response.headers.update(headers)
         return response
