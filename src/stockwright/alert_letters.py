@@ -8,7 +8,7 @@ from stockwright.deps import Deps
 from stockwright.guarding import NO_ADDRESS
 from stockwright.mail.kinds import BACK_IN_STOCK
 from stockwright.mail.message import Message
-from stockwright.mail.series import Personal, Series, series
+from stockwright.mail.series import Personal, Series, is_only_printed, series
 from stockwright.mail.templates import Rendered
 from stockwright.mailing import rendered_for, shop_data, texts_for
 from stockwright.model import JsonObject, StockwrightError
@@ -120,4 +120,8 @@ async def _make(conn: Connection, shop: Shop, product: ShownProduct, kind: _Kind
         return rendered_for(shop, BACK_IN_STOCK.name, locale, texts, filled, foreword=foreword)
 
     names = ("first_name",) if kind.has_name else ()
-    return _Made(series=series(render, texts=names, links=("unsubscribe",)), render=render)
+    is_alike = not names or all(
+        is_only_printed(one, "customer", "first_name") for one in vars(texts).values()
+    )
+    made = series(render, texts=names, links=("unsubscribe",)) if is_alike else None
+    return _Made(series=made, render=render)

@@ -17,7 +17,7 @@ from stockwright.mail.kinds import Kind, Texts
 from stockwright.model import Json, JsonObject, StockwrightError
 
 SOURCE_LIMIT = 100_000  # characters of one part
-_SUBJECT_LIMIT = 200
+SUBJECT_LIMIT = 200
 _PREHEADER_LIMIT = 140
 FORBIDDEN_TAGS = ("include", "render")  # there is nothing to include
 FORBIDDEN_FILTERS = ("safe",)  # would let a product's title be read as HTML
@@ -84,7 +84,7 @@ def render(
         ValueError: `data` lacks something that the kind promises.
     """
     values = _filled(kind.sample, data, kind.name)
-    subject = one_line(_render(PLAIN, texts.subject, values, "subject"))[:_SUBJECT_LIMIT]
+    subject = one_line(_render(PLAIN, texts.subject, values, "subject"))[:SUBJECT_LIMIT]
     text = _render(PLAIN, texts.text, values, "text").strip() + "\n"
     content = _render(HTML, texts.html, values, "html")
     around = {
