@@ -31,14 +31,16 @@ class SoldOut(ShopError):
     """The storefront refuses the sale: not enough stock and the policy is DENY."""
 
 
-def sell(state: State, lines: Lines, *, location: Gid | None, force: bool) -> Order:
+def sell(
+    state: State, lines: Lines, *, location: Gid | None, force: bool, customer: Gid | None = None
+) -> Order:
     """One order of several lines: all of it or nothing."""
     wanted = [(state.variant(gid), _positive(quantity)) for gid, quantity in lines]
     if not wanted:
         raise ShopError("an order needs at least one line")
     place = state.location(location) if location is not None else None
     planned = _plan(state, wanted, place=place, force=force)
-    order, event = _new_order(state), state.new_uuid()
+    order, event = _new_order(state, customer), state.new_uuid()
     for (variant, quantity), level in zip(wanted, planned, strict=True):
         order.lines.append(_new_line(state, order, variant, quantity, level))
     state.announce("orders/create", order, event=event)
@@ -94,10 +96,17 @@ def _label(variant: Variant) -> str:
     return f"{variant.product.title} / {variant.title}"
 
 
-def _new_order(state: State) -> Order:
+def _new_order(state: State, customer: Gid | None) -> Order:
     gid, number = state.new_gid("Order")
     now = state.clock.now()
-    order = Order(gid=gid, number=number, sequence=1001 + len(state.orders), created_at=now, updated_at=now)
+    order = Order(
+        gid=gid,
+        number=number,
+        sequence=1001 + len(state.orders),
+        created_at=now,
+        updated_at=now,
+        customer_id=customer,
+    )
     state.orders[gid] = state.nodes[gid] = order
     return order
 

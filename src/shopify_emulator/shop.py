@@ -296,12 +296,15 @@ class Shop:
 
     # --- the life of the shop ----------------------------------------------------------------------
 
-    def sell(self, lines: Lines, *, location: Gid | None = None, force: bool = False) -> Order:
+    def sell(
+        self, lines: Lines, *, location: Gid | None = None, force: bool = False, customer: Gid | None = None
+    ) -> Order:
         """One order of (variant, quantity) lines. Raises SoldOut when DENY forbids it, unless forced.
 
-        Without a location each line is taken from the first online one that has enough.
+        Without a location each line is taken from the first online one that has enough; without a customer it is a
+        guest's.
         """
-        return orders.sell(self.state, lines, location=location, force=force)
+        return orders.sell(self.state, lines, location=location, force=force, customer=customer)
 
     def fulfil(self, order: Gid) -> Order:
         return orders.fulfil(self.state, order)

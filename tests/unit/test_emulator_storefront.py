@@ -146,6 +146,17 @@ def test_the_cart_becomes_an_order_by_the_shops_own_rules(shop: Shop) -> None:
     assert shop.level(variant.item.gid, shop.locations()[0].gid) == 1
 
 
+@pytest.mark.parametrize(("number", "customer"), [("", None), ("77", "gid://shopify/Customer/77")])
+def test_an_order_belongs_to_the_customer_who_is_signed_in(
+    shop: Shop, number: str, customer: str | None
+) -> None:
+    variant = add(shop, "Birches", levels=3).variants[0]
+    assert ask(shop, "/_emulator/theme", method="POST", json={"customer_id": number}).status_code == 200
+    ask(shop, "/checkout", method="POST", data={"lines": f"{variant.number}:1"})
+    (order,) = shop.state.orders.values()
+    assert order.customer_id == customer
+
+
 def test_what_is_sold_out_is_refused_and_what_sells_on_is_taken(shop: Shop) -> None:
     product = add(shop, "Birches")
     variant = product.variants[0]
