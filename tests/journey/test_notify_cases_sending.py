@@ -1,6 +1,7 @@
 """Restock and sending: the cases 17 to 30 of the checklist, by number, through the whole service."""
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -296,6 +297,46 @@ def test_case_26_so_many_per_unit_and_interval_in_order_until_it_is_sold_out(emp
         assert set((await it.states()).values()) == {"sent", "pending"}
         await it.restock(poster, A=1)
         assert sorted(it.told) == line[:22]
+
+    play(emptied, story)
+
+
+def test_case_26_rate_1_with_80_units_and_1000_waiting_tells_80_and_of_40_left_40_more_until_it_is_sold_out(
+    emptied: str,
+) -> None:
+    async def story(it: Alerts) -> None:
+        await it.install(policy="per_unit", people_per_unit=1, interval_minutes=60)
+        poster = it.sell_out()
+        line = people(1000)
+        await it.wait_for(poster, *line)
+        await it.restock(poster, A=80)
+        assert sorted(it.told) == line[:80]
+        it.stock(poster, A=40)
+        await it.wait(3500)
+        assert len(it.told) == 80
+        await it.wait(200)  # the hour is over
+        assert sorted(it.told) == line[:120]
+        it.stock(poster, A=0)
+        await it.wait(7200)
+        assert sorted(it.told) == line[:120]
+        assert (await it.waves())[0][0] == "done"
+        assert Counter((await it.states()).values()) == {"sent": 120, "pending": 880}
+
+    play(emptied, story)
+
+
+def test_case_26_rate_1_with_more_units_than_people_goes_on_until_the_list_is_empty(emptied: str) -> None:
+    async def story(it: Alerts) -> None:
+        await it.install(policy="per_unit", people_per_unit=1, interval_minutes=60)
+        poster = it.sell_out()
+        line = people(100)
+        await it.wait_for(poster, *line)
+        await it.restock(poster, A=80)
+        assert sorted(it.told) == line[:80]
+        it.stock(poster, A=40)
+        await it.wait(3700)
+        assert sorted(it.told) == line
+        assert (await it.waves())[0][0] == "done"
 
     play(emptied, story)
 
