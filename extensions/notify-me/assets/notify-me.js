@@ -179,7 +179,7 @@
 			this.cap();
 		}
 
-		// What one order may have ahead; the theme's own limit comes back.
+		// The most that one order may have ahead.
 		cap() {
 			const { capped, most } = this;
 			if (capped && capped.field.max === capped.to) capped.field.max = capped.max;
@@ -187,7 +187,7 @@
 			this.capped = field && { field, max: field.max, to: `${most}` };
 			if (!field || (field.max && field.max <= most)) return;
 			field.max = most;
-			if (field.value > most) field.value = most;
+			if (field.form.noValidate && field.value > most) field.value = most;
 		}
 
 		// A quiet text is for screen readers only: the page shows what it says.
