@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from mail_sink.faults import Fault
 from stockwright.mailing import queue_mail
 from stockwright.store import bounces, shops, signups, suppressions
 from tests.journey import alerts, storefront
@@ -85,5 +86,28 @@ def test_the_answer_to_a_sign_up_is_not_mailed_to_who_is_suppressed_since(
         assert await it.rows("select state, reason from messages") == [
             ("sent" if mails else "cancelled", told)
         ]
+
+    alerts.play(database, story)
+
+
+def test_who_is_refused_waits_for_nothing_else_also_when_its_mail_is_made_already(database: str) -> None:
+    async def story(it: Alerts) -> None:
+        await it.install()
+        one, two = it.sell_out("Poster"), it.sell_out("Print")
+        await it.wait_for(one, ADA)
+        await it.wait_for(two, ADA)
+        it.sink.faults.add(Fault(stage="RCPT", recipient=ADA, reply="451 4.7.1 later", count=2))
+        await it.restock(one, A=2)
+        await it.restock(two, A=2)
+        assert await it.rows("select state from subscribers") == [("queued",), ("queued",)]
+        it.sink.faults.add(Fault(stage="RCPT", recipient=ADA, reply="550 5.1.1 no such user", count=1))
+        await it.wait(3600)
+        assert it.told == []
+        assert await it.rows("select state from subscribers order by subscriber_id") == [
+            ("failed",),
+            ("suppressed",),
+        ]
+        assert await it.rows("select state from messages order by state") == [("cancelled",), ("failed",)]
+        assert await it.rows("select state from notifications order by state") == [("dropped",), ("failed",)]
 
     alerts.play(database, story)

@@ -84,7 +84,7 @@ on conflict (shop_id, address_hash) do nothing;
 -- suppress_others: whoever waits with an address that was refused is told of nothing
 with ended as (
     update subscribers s set state = 'suppressed', reason = %(reason)s, ended_at = %(at)s
-    where s.shop_id = %(shop_id)s and s.state in ('unconfirmed', 'pending') and s.address_hash in (
+    where s.shop_id = %(shop_id)s and s.state in ('unconfirmed', 'pending', 'queued') and s.address_hash in (
         select o.address_hash from notifications n join subscribers o using (shop_id, subscriber_id)
         where n.shop_id = %(shop_id)s and n.message_id = any(%(message_ids)s::text[])
     )
