@@ -27,6 +27,7 @@ from stockwright.postgres import EmbeddedPostgres
 from stockwright.postgres.place import known_place
 from stockwright.postgres.processes import living_command, living_postmaster
 from stockwright.postgres.server import answering_server
+from tests.commands import run_command
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -278,14 +279,8 @@ class Service:
         Raises:
             RealProcessError: it failed.
         """
-        ran = subprocess.run(
-            [sys.executable, "-m", "stockwright", *arguments],
-            env={**self.environ, **(secrets or {})},
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            timeout=_CLI_LIMIT_S,
-            check=False,
+        ran = run_command(
+            *arguments, env={**self.environ, **(secrets or {})}, cwd=self.home, limit_s=_CLI_LIMIT_S
         )
         if ran.returncode != 0:
             raise RealProcessError(

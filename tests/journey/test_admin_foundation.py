@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
@@ -26,6 +25,7 @@ from stockwright.web.admin.rendering import share, span
 from stockwright.web.admin.tables import csv_response
 from tests.browser.automated import install
 from tests.browser.site import PASSWORD, RunningSite, running_site
+from tests.commands import run_command
 from tests.journey.test_admin_security import Visitor
 from tests.real_processes import Service, running_service, temporary_home
 from tests.store.rows import add_shop, open_pool
@@ -363,16 +363,7 @@ def test_sessions_beyond_a_limit_are_deleted(database: str) -> None:
 
 
 def command(service: Service, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "stockwright", *arguments],
-        env={**service.environ, **environ},
-        cwd=service.home,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-        check=False,
-    )
+    return run_command(*arguments, env={**service.environ, **environ}, cwd=service.home)
 
 
 def test_users_and_tokens_are_made_and_revoked_from_the_command_line(database: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from stockwright.postgres.place import known_place
 from stockwright.postgres.processes import living_postmaster
+from tests.commands import run_command
 from tests.real_processes import DOMAIN, RunningShop, Service, running_shop, temporary_home, wait_until
 
 CATALOGUE = {
@@ -55,16 +56,8 @@ def run(service: Service) -> Command:
     """Runs a command against the service's database; nothing of the service runs."""
 
     def run(*arguments: str, secrets: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "stockwright", *arguments],
-            env={**service.environ, **(secrets or {})},
-            cwd=service.home,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=LIMIT_S,
-            check=False,
-        )
+        environ = {**service.environ, **(secrets or {})}
+        return run_command(*arguments, env=environ, cwd=service.home, limit_s=LIMIT_S)
 
     return run
 
