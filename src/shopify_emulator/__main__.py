@@ -87,7 +87,7 @@ def build(options: argparse.Namespace) -> Shop:
 
 def serving(shop: Shop) -> EmulatorApp:
     """The shop with its control API and page, delivering webhooks over HTTP."""
-    shop.deliver = deliver_with(httpx2.AsyncClient(trust_env=False))
+    shop.deliver = deliver_with(httpx2.AsyncHTTPTransport(trust_env=False))
     return asgi_app(
         shop, routes=(*control_routes(), *page_routes(), *storefront_routes()), deliver_in_background=True
     )

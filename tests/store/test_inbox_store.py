@@ -18,6 +18,7 @@ from tests.store.rows import (
     add_shop,
     connect,
     event,
+    gid,
     jobs,
     key,
     rows,
@@ -225,5 +226,74 @@ def test_the_callers_transaction_decides(database: str) -> None:
             assert await jobs(conn) == []
             assert await receive(conn, [event(shop)]) == [True]
             assert (await jobs(conn))[0][0] == key(shop).lock
+
+    asyncio.run(story())
+
+
+# --- echoes -----------------------------------------------------------------------------------------------------
+
+
+async def priorities(conn) -> dict[str, int]:
+    """Automation -> the priority of its waiting job."""
+    found = await rows(conn, "select split_part(lock, ':', 2), priority from procrastinate_jobs")
+    return dict(found)
+
+
+async def shared_stock(conn, *, in_doubt: bool = False):
+    """A shop in which aut_1 shares the stock of an item that stands at 7; aut_2 listens too."""
+    shop = await add_shop(conn)
+    await add_automation(conn, shop, "aut_1", LEVELS)
+    await add_automation(conn, shop, "aut_2", LEVELS)
+    await add_item(conn, shop, ITEM, PRODUCT)
+    await conn.execute(
+        "insert into pools (shop_id, pool_id, automation_id, product_id, location_id, title, version, state, stock,"
+        " status, in_doubt) values (%s, 'pool', 'aut_1', %s, '*', '', 1, '{}', 7, 'active', %s)",
+        (shop, PRODUCT, in_doubt),
+    )
+    await conn.execute(
+        "insert into pool_members (shop_id, item_id, location_id, pool_id, expected) values (%s, %s, %s, 'pool', 7)",
+        (shop, ITEM, gid("Location", 5)),
+    )
+    return shop
+
+
+def level(shop, no: int, available: int | None, location: int = 5):
+    payload = {"inventory_item_id": 1, "location_id": location, "available": available}
+    return event(shop, no, subject=ITEM, payload=payload)
+
+
+def test_what_says_only_what_the_stock_knows_waits_behind_everything_else(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await shared_stock(conn)
+            await receive(conn, [level(shop, 1, 7)])
+            assert await priorities(conn) == {"aut_1": -1, "aut_2": 0}  # to the other automation it is news
+            await receive(conn, [level(shop, 2, 6)])
+            assert await priorities(conn) == {"aut_1": 0, "aut_2": 0}
+            await receive(conn, [level(shop, 3, 7)])
+            assert await priorities(conn) == {"aut_1": 0, "aut_2": 0}  # never lowered
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("available", "location"), [(6, 5), (None, 5), (7, 6)])
+def test_a_level_that_the_stock_does_not_have_so_is_no_echo(
+    database: str, available: int | None, location: int
+) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await shared_stock(conn)
+            await receive(conn, [level(shop, 1, 7), level(shop, 2, available, location)])
+            assert await priorities(conn) == {"aut_1": 0, "aut_2": 0}
+
+    asyncio.run(story())
+
+
+def test_while_an_answer_is_lost_nothing_is_taken_for_an_echo(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await shared_stock(conn, in_doubt=True)
+            await receive(conn, [level(shop, 1, 7)])
+            assert await priorities(conn) == {"aut_1": 0, "aut_2": 0}
 
     asyncio.run(story())

@@ -38,12 +38,24 @@ with given as (
     from routed r
     left join items i on i.shop_id = r.shop_id and i.item_id = r.subject
     on conflict do nothing
-    returning shop_id, automation_id, subject, due_at
+    returning shop_id, automation_id, event_id, subject, due_at
+), echoes as ( -- a level that stands where its stock has it already: most likely our own write, and nothing to do
+    select k.shop_id, p.automation_id, k.event_id
+    from kept k join given g using (shop_id, event_id)
+    join pool_members m
+        on m.shop_id = k.shop_id and m.item_id = k.subject
+        and m.location_id = 'gid://shopify/Location/' || (g.payload ->> 'location_id')
+    join pools p on p.shop_id = m.shop_id and p.pool_id = m.pool_id
+    where k.topic = 'shopify/inventory_levels/update' and g.payload ->> 'available' = m.expected::text
+      and p.status = 'active' and not p.in_doubt
 )
 select
     (select array_agg(g.no) from given g join kept k using (shop_id, event_id)) as stored,
-    (select wake_keys(array_agg(shop_id), array_agg(automation_id), array_agg(subject), array_agg(due_at))
-     from placed having count(*) > 0) as woken;
+    (select wake_keys(
+        array_agg(shop_id), array_agg(automation_id), array_agg(subject), array_agg(due_at),
+        array_agg(case when e.event_id is null then 0 else -1 end)
+     )
+     from placed left join echoes e using (shop_id, automation_id, event_id) having count(*) > 0) as woken;
 
 -- has_news: whether a webhook about one of these subjects came within the last seconds; reads only the events of those
 select exists (
