@@ -544,6 +544,8 @@ def test_where_a_theme_lets_the_browser_check_nothing_the_quantity_is_brought_do
 ) -> None:
     page = open_page("/products/notebook")
     page.evaluate("document.querySelector('form[action$=\"cart/add\"]').noValidate = true")
+    choose(page, "Green")
+    expect(quantity(page)).to_have_attribute("max", "99")
     quantity(page).fill("3")
     choose(page, "Red")
     expect(quantity(page)).to_have_value("2")

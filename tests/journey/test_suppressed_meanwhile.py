@@ -103,7 +103,7 @@ def test_who_is_refused_waits_for_nothing_else_also_when_its_mail_is_made_alread
         it.sink.faults.add(Fault(stage="RCPT", recipient=ADA, reply="550 5.1.1 no such user", count=1))
         await it.wait(3600)
         assert it.told == []
-        assert await it.rows("select state from subscribers order by subscriber_id") == [
+        assert await it.rows("select state from subscribers order by state") == [
             ("failed",),
             ("suppressed",),
         ]
