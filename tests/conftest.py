@@ -16,7 +16,7 @@ def pg_server() -> Iterator[DatabaseServer]:
 
 @pytest.fixture
 def database(pg_server: DatabaseServer) -> Iterator[str]:
-    """The URL of a database of this test's own, with all migrations."""
-    dsn = pg_server.fresh_database()
+    """The URL of a database that is this test's alone, with all migrations and without rows."""
+    dsn = pg_server.lend()
     yield dsn
-    pg_server.drop(dsn)
+    pg_server.take_back(dsn)

@@ -1,7 +1,7 @@
 """A PostgreSQL server for tests: one per pytest session, a database of its own for each test that asks.
 
-The migrations run once, into a template; a test's database is a clone of it. Nothing here is for production:
-the server does not wait for the disk (fsync off).
+The migrations run once, into a template; a test's database is a clone of it, or one that another test gave back.
+Nothing here is for production: the server does not wait for the disk (fsync off).
 """
 
 import shutil
@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from stockwright.postgres import EmbeddedPostgres, Server
+from tests.emptying import empty, shape
 
 _OPTIONS = {
     "fsync": "off",
@@ -24,6 +25,7 @@ _OPTIONS = {
     "autovacuum": "off",  # its workers are the superuser's: a database that one visits cannot be dropped
 }
 _TEMPLATE = "migrated_template"
+_END_ALL = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = {}"
 
 
 class DatabaseServer:
@@ -33,6 +35,26 @@ class DatabaseServer:
         self.server = server
         self._numbers = count(1)
         self._template: str | None = None
+        self._free: list[str] = []
+        self._shape = ""
+
+    def lend(self) -> str:
+        """A migrated database without rows: a new one, or one that came back."""
+        if self._free:
+            return self._free.pop()
+        dsn = self.fresh_database()
+        self._shape = self._shape or shape(dsn)
+        return dsn
+
+    def take_back(self, dsn: str) -> None:
+        """Empties a database for the next test, or removes it, if this one changed more than rows."""
+        name = urlsplit(dsn).path.removeprefix("/")
+        self._run(sql.SQL(_END_ALL).format(sql.Literal(name)))
+        if shape(dsn) == self._shape:
+            empty(dsn)
+            self._free.append(dsn)
+        else:
+            self.drop(dsn)
 
     def fresh_database(self, name: str | None = None) -> str:
         """A new database in which all migrations have run."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.journey.one_database import empty
+from tests.emptying import empty
 from tests.postgres_fixture import DatabaseServer
 
 

@@ -21,6 +21,7 @@ _SETTINGS = {
     "STOCKWRIGHT_SWEEP_EVERY_S": "2",
 }
 _LIMIT_S = 1500.0
+_KILLED_ALONE = 4  # workers, after which the whole service is killed and started: supervisors lose patience
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +87,14 @@ def _play(seed: int, *, kills: int, people: int) -> Outcome:
     with people_in_line(people, **_SETTINGS) as line:
         begun = time.monotonic()
         line.restock()
-        for share in moments:
+        for number, share in enumerate(moments, start=1):
             wait_until(
                 lambda share=share: line.sink.count >= share * people, limit_s=_LIMIT_S, what="mails flow"
             )
             line.service.kill(Part.WORKER)
+            if number % _KILLED_ALONE == 0:
+                line.service.kill(Part.SERVICE)
+                line.service.start()
         line.until_told(_LIMIT_S)
         return _judged(line, seed=seed, kills=kills, took_s=time.monotonic() - begun)
 

@@ -13,8 +13,8 @@ from typing import Any
 import structlog
 
 from stockwright.store.database import pool
+from tests.emptying import empty
 from tests.journey.database_clock import DatabaseClock
-from tests.journey.one_database import empty
 from tests.postgres_fixture import DatabaseServer, throwaway_server
 from tests.simulation.whole.scenario import ALL_KINDS
 from tests.simulation.whole.seed import Result, play_seed
