@@ -95,7 +95,8 @@ async def people_now(service: Service) -> list[tuple[str, str, str]]:
     """(address, state, status) of everybody, oldest first."""
     async with service.database.connection() as conn:
         cursor = await conn.execute(
-            b"select email, state, status from subscribers order by created_at, subscriber_id"
+            b"select email, state, status from subscribers s order by created_at, (select min(step_no)"
+            b" from subscriber_steps t where t.shop_id = s.shop_id and t.subscriber_id = s.subscriber_id)"
         )
         return [tuple(row) for row in await cursor.fetchall()]
 
