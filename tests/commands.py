@@ -1,7 +1,7 @@
 """Commands of `stockwright` for tests, each in a process forked from one that has imported everything.
 
 A command of its own (`python -m stockwright`) imports for a second before it begins; the suite runs hundreds.
-`tests/unit/test_cli_usage.py` and the demo's tests start the real one.
+The tests of the demo and of `serve` start the real one.
 """
 
 import multiprocessing

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 EXECUTABLE = "STOCKWRIGHT_TEST_CHROMIUM"  # set by scripts/run_tests.sh when Chromium is there
 _FLAGS = (
@@ -28,9 +28,3 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
-
-
-def launch(playwright: Playwright) -> Browser:
-    """The browser of STOCKWRIGHT_TEST_CHROMIUM, or Debian's."""
-    path = os.environ.get(EXECUTABLE) or "/usr/bin/chromium"
-    return playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
