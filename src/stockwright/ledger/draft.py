@@ -71,7 +71,7 @@ def short(id: MemberId) -> str:
 
 def clock(at: datetime) -> str:
     """A time of day for a sentence, in UTC."""
-    return f"{at:%H:%M:%S} UTC"
+    return f"{at.hour:02}:{at.minute:02}:{at.second:02} UTC"
 
 
 def pause(attempt: int) -> timedelta:

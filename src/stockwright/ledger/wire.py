@@ -32,7 +32,8 @@ class Fields:
     __slots__ = ("_data",)
 
     def __init__(self, data: object) -> None:
-        if not isinstance(data, Mapping):
+        # The first question is quick, and nearly always answers.
+        if type(data) is not dict and not isinstance(data, Mapping):
             raise LedgerError(f"expected a JSON object in the ledger, found {data!r}")
         self._data: Mapping[str, object] = data
 
@@ -80,7 +81,7 @@ class Fields:
 def time_to_json(at: datetime) -> str:
     if at.tzinfo is None:
         raise LedgerError(f"time {at} has no zone; the ledger holds aware UTC times")
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")
 
 
 def optional_time_to_json(at: datetime | None) -> str | None:

@@ -5,11 +5,13 @@ Time is a float of seconds since the start of a run. Nothing here may read the r
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from heapq import heappop, heappush
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 
+@lru_cache(maxsize=1024)
 def instant(time_s: float) -> datetime:
     """The aware moment that lies `time_s` after the start of a run."""
     return START + timedelta(seconds=time_s)
@@ -45,3 +47,7 @@ class Clock:
             self.now_s, _, what = heappop(heap)
             what()
         self.now_s = end_s
+
+    def forget(self) -> None:
+        """Drop all that is still to happen."""
+        self._heap.clear()

@@ -120,6 +120,11 @@ class Simulation:
         self.result.steps = self.steps
         return self.result
 
+    def forget(self) -> None:
+        """Let go of everything: its parts hold each other, and only a search for rubbish would find them."""
+        self.clock.forget()
+        self.__dict__.clear()
+
     def _phases(self) -> None:
         self._adopt()
         quiet_s = self._faulty_phase()

@@ -70,6 +70,15 @@ def service_facts(dsn: str) -> ServiceFacts:
     )
 
 
+def frozen_places(dsn: str) -> set[Place]:
+    """The stocks that wait for a person; none as long as the database does not answer."""
+    try:
+        with psycopg.connect(dsn) as conn:
+            return set(conn.execute("select product_id, location_id from pools where status = 'frozen'"))
+    except psycopg.OperationalError:
+        return set()
+
+
 _WAITING = """
 select (select count(*) from work where done_at is null and due_at <= now())
      + (select count(*) from pools where in_doubt and status = 'active') as count

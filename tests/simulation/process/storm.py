@@ -132,7 +132,7 @@ class Storm:
         return found
 
     def _until_working(self) -> None:
-        """Until the service corrects again, so that the next kill strikes work and not a start."""
+        """Until the service corrects again or has nothing to correct: the next kill strikes work and not a start."""
         before = self._corrections()
         wait_until(
             lambda: self._corrections() > before or self._is_in_step(),
@@ -144,7 +144,9 @@ class Storm:
         return sum(moved["cause"] == OURS for moved in self._shop_facts().history)
 
     def _is_in_step(self) -> bool:
-        return not self._shop_facts().wrong()
+        """Whether every stock is right, or waits for a person."""
+        wrong = self._shop_facts().wrong().keys()
+        return not wrong or wrong <= judging.frozen_places(self.service.dsn())
 
     # --- the end --------------------------------------------------------------------------------------
 
