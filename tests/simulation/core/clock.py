@@ -35,7 +35,7 @@ class Clock:
     def at(self, time_s: float, what: Callable[[], object]) -> None:
         """Do `what` at `time_s`, or now when that has passed; equal times keep their order."""
         self._count += 1
-        heappush(self._heap, (max(time_s, self.now_s), self._count, what))
+        heappush(self._heap, (time_s if time_s > self.now_s else self.now_s, self._count, what))
 
     def after(self, delay_s: float, what: Callable[[], object]) -> None:
         self.at(self.now_s + delay_s, what)

@@ -74,8 +74,7 @@ class Worker:
     down: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """What a run starts from."""
 
     state: PoolState | None

@@ -69,8 +69,7 @@ class Shown(NamedTuple):
     units: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One answer to a read of levels, made at `seq`."""
 
     seq: int

@@ -9,6 +9,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from stockwright.ledger import journal, protocol, wire
 from stockwright.ledger.state import FreezeCode, Observation, PoolState, Resolution, Resolve
@@ -280,15 +281,17 @@ class Simulation:
             raise Violation("I6: something was written although every level was in step")
 
     def _judge_history(self) -> None:
-        """I8: the journal alone gives the state, also through its stored form."""
+        """I8: the journal alone gives the state, also through its stored form. A replay costs a tenth of a run."""
         for key, record in self.store.pools.items():
-            if record.state is None or journal.replay(record.journal) != record.state:
-                raise Violation(f"I8: the journal of {key} does not replay to its state")
-            if self.scenario.checks_wire:
-                self._judge_wire(key, record.state)
+            if record.state is None or record.state.version != len(record.journal):
+                raise Violation(f"I8: {key} has {len(record.journal)} entries for its state {record.state}")
+            if self.scenario.replays_journal:
+                self._judge_replay(key, record.state)
 
-    def _judge_wire(self, key: str, state: PoolState) -> None:
+    def _judge_replay(self, key: str, state: PoolState) -> None:
         entries = self.store.pools[key].journal
+        if journal.replay(entries) != state:
+            raise Violation(f"I8: the journal of {key} does not replay to its state")
         through = [wire.entry_from_json(wire.entry_to_json(entry)) for entry in entries]
         if wire.state_from_json(wire.state_to_json(state)) != state or journal.replay(through) != state:
             raise Violation(f"I8: {key} is another one after it was stored and loaded")
@@ -374,7 +377,7 @@ class Simulation:
                 self._crash(running.worker, at=pause.point)
                 return
             delay_s += self._held_up_s()
-        self.clock.after(delay_s, lambda: self._advance(running))
+        self.clock.after(delay_s, partial(self._advance, running))
 
     def _held_up_s(self) -> float:
         if self.faults.strikes("pause_short"):

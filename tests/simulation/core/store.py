@@ -5,14 +5,14 @@ Everything here survives a crash. Each method is one transaction: it happens who
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from stockwright.ledger.state import Entry, MemberId, PoolState
 
 LEASE_S = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One row of the inbox. A webhook names a level and what it showed; a sweep names nothing."""
 
     number: int
@@ -32,8 +32,7 @@ class PoolRecord:
     pending_effects: set[str] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """Who works on a key, and until when others keep away."""
 
     holder: str

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tests.simulation.core.clock import Clock
 from tests.simulation.core.faults import Faults
@@ -11,8 +11,7 @@ from tests.simulation.core.shop import LevelKey, Shop
 LATE_S = 900.0
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One webhook as it arrives. `event_id` is one merchant's act, which may cover several levels."""
 
     delivery_id: str
