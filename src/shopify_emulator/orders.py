@@ -141,7 +141,7 @@ def fulfil(state: State, gid: Gid) -> Order:
     order, event = _open(state.order(gid)), state.new_uuid()
     origin = Origin(cause="order", actor="merchant", event=event, reference=order.gid)
     for line in order.lines:
-        level = _level_of(line)
+        level = _level_of(state, line)
         if not line.fulfilled and level is not None and line.current:
             move(state, level, {"committed": -line.current}, origin)
         line.fulfilled = True
@@ -155,8 +155,11 @@ def _open(order: Order) -> Order:
     return order
 
 
-def _level_of(line: OrderLine) -> Level | None:
-    return line.variant.item.levels.get(line.location.gid) if line.location is not None else None
+def _level_of(state: State, line: OrderLine) -> Level | None:
+    """Where the line was taken from; None when nothing was, or when the variant is gone with its levels."""
+    if line.location is None or line.variant.gid not in state.variants:
+        return None
+    return line.variant.item.levels.get(line.location.gid)
 
 
 def _touch(state: State, order: Order, event: str) -> datetime:
@@ -169,6 +172,8 @@ def refund(state: State, gid: Gid, lines: Lines | None, *, restock: bool) -> Ref
     """Refunds lines (ids of variants or of order lines), or with None everything that is left."""
     order, event = _open(state.order(gid)), state.new_uuid()
     chosen = _chosen(order, lines)
+    if not chosen:
+        raise ShopError(f"order {order.name} has nothing left to refund")
     made = _new_refund(state, order, chosen, restock=restock)
     _give_back(state, made, cause="refund", actor="merchant", event=event)
     state.announce("refunds/create", made, event=event)
@@ -201,7 +206,7 @@ def _new_refund(
     made = Refund(gid=gid, number=number, order=order, created_at=state.clock.now())
     for line, quantity in chosen:
         line_gid, line_number = state.new_gid("RefundLineItem")
-        restocked = restock and line.location is not None
+        restocked = restock and _level_of(state, line) is not None
         made.lines.append(
             RefundLine(
                 gid=line_gid,
@@ -221,7 +226,7 @@ def _give_back(state: State, made: Refund, *, cause: Cause, actor: str, event: s
     origin = Origin(cause=cause, actor=actor, event=event, reference=made.gid)
     for part in made.lines:
         part.line.current -= part.quantity
-        level = _level_of(part.line)
+        level = _level_of(state, part.line)
         if level is None:
             continue
         deltas = {} if part.line.fulfilled else {"committed": -part.quantity}
@@ -236,11 +241,14 @@ def cancel(state: State, gid: Gid, *, restock: bool) -> Order:
     order, event = _open(state.order(gid)), state.new_uuid()
     if order.fulfilled_at is not None:
         raise ShopError(f"order {order.name} has shipped and cannot be cancelled; refund it instead")
-    made = _new_refund(state, order, _chosen(order, None), restock=restock)
-    _give_back(state, made, cause="cancel", actor="merchant", event=event)
+    left = _chosen(order, None)
+    made = _new_refund(state, order, left, restock=restock) if left else None
+    if made is not None:
+        _give_back(state, made, cause="cancel", actor="merchant", event=event)
     order.cancelled_at = order.updated_at = state.clock.now()
     state.announce("orders/cancelled", order, event=event)
-    state.announce("refunds/create", made, event=event)
+    if made is not None:
+        state.announce("refunds/create", made, event=event)
     state.announce("orders/updated", order, event=event)
     return order
 
@@ -257,7 +265,9 @@ def edit_order(state: State, gid: Gid, changes: Lines, *, force: bool) -> Order:
     for (variant, quantity), level in zip(added, planned, strict=True):
         order.lines.append(_new_line(state, order, variant, quantity, level))
     _take(state, order, zip(planned, (q for _, q in added), strict=True), "order_edit", event)
-    _take(state, order, [(_level_of(line), -quantity) for line, quantity in removed], "order_edit", event)
+    _take(
+        state, order, [(_level_of(state, line), -quantity) for line, quantity in removed], "order_edit", event
+    )
     for line, quantity in removed:
         line.current -= quantity
     state.announce("orders/edited", order, event=event)

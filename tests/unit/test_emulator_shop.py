@@ -244,3 +244,40 @@ def test_switches_read_from_texts_and_name_what_is_wrong() -> None:
 def test_the_clock_never_goes_back() -> None:
     with pytest.raises(ValueError, match="cannot go back"):
         ManualClock().advance(-1)
+
+
+def test_a_refund_of_nothing_is_refused_and_leaves_no_trace() -> None:
+    s = stage()
+    order = s.shop.sell([(s.a.gid, 1)])
+    s.shop.refund(order.gid, restock=True)
+    for lines in (None, []):
+        with pytest.raises(ShopError, match="#1001 has nothing left to refund"):
+            s.shop.refund(order.gid, lines, restock=True)
+    assert len(order.refunds) == 1
+    assert len(s.shop.history()) == 2
+
+
+def test_a_cancelled_order_without_anything_left_makes_no_empty_refund() -> None:
+    s = stage()
+    told: list[str] = []
+    s.shop.state.tell = lambda happening: told.append(happening.topic)
+    order = s.shop.sell([(s.a.gid, 1)])
+    s.shop.refund(order.gid, restock=True)
+    s.shop.cancel(order.gid, restock=True)
+    assert len(order.refunds) == 1
+    assert told.count("refunds/create") == 1
+    assert told[-2:] == ["orders/cancelled", "orders/updated"]
+
+
+@pytest.mark.parametrize("ends", ["refund", "cancel"])
+def test_a_line_of_a_removed_variant_moves_no_level_that_is_gone(ends: str) -> None:
+    s = stage()
+    order = s.shop.sell([(s.a.gid, 2), (s.b.gid, 1)])
+    s.shop.remove_variant(s.a.gid)
+    moves = len(s.shop.history())
+    if ends == "refund":
+        s.shop.refund(order.gid, restock=True)
+    else:
+        s.shop.cancel(order.gid, restock=True)
+    assert [part.restock_type for part in order.refunds[0].lines] == ["NO_RESTOCK", "CANCEL"]
+    assert [moved.item for moved in s.shop.history()[moves:]] == [s.b.item.gid]
