@@ -29,7 +29,7 @@ from shopify_emulator.paging import RequestRefused
 from shopify_emulator.request import Parts, Request
 from shopify_emulator.throttle import Bucket
 from shopify_emulator.tokens import Tokens
-from shopify_emulator.variables import MAX_INPUT_SIZE, oversized, variable_errors
+from shopify_emulator.variables import locations_of, oversized, variable_errors
 
 API_VERSION = "2026-10"
 LIMITS_URL = "https://shopify.dev/api/usage/rate-limits"
@@ -187,11 +187,7 @@ class Api:
             return {"errors": list(prepared.errors)}
         operation = prepared.operation(call.operation_name)
         if operation is None:
-            return {
-                "errors": [
-                    {"message": "An operation name is required", "extensions": {"code": "BAD_REQUEST"}}
-                ]
-            }
+            return {"errors": [_unnamed(prepared, call.operation_name)]}
         problems = variable_errors(self.schema, operation, call.variables)
         if problems:
             return {"errors": problems}
@@ -207,21 +203,13 @@ class Api:
         self, prepared: Prepared, call: Call, costing: Costing, *, injection: Injection | None, debug: bool
     ) -> Body:
         requested = self._requested(call)
-        size = oversized(call.variables)
-        if size is not None:
-            message = f"The input array size of {size.size} is greater than the maximum allowed of {MAX_INPUT_SIZE}."
-            code = {"code": "MAX_INPUT_SIZE_EXCEEDED"}
-            error = {
-                "message": message,
-                "path": [_first_field(costing.operation), *size.path],
-                "extensions": code,
-            }
-            return {"errors": [error], "extensions": {"cost": self._cost(requested, None)}}
+        too_long = oversized(prepared.arguments, call.variables)
+        if too_long is not None:
+            return {"errors": [too_long.error()], "extensions": {"cost": self._cost(requested, None)}}
         request = Request(parts=self.parts, scopes=self.tokens.scopes, injection=injection)
-        body, keep = self._result(prepared, call, request)
-        actual = min(costing.actual(body.get("data")), requested) if keep else None
-        if actual is not None:
-            self.bucket.refund(requested - actual)
+        body = self._result(prepared, call, request)
+        actual = min(costing.actual(body["data"]), requested)
+        self.bucket.refund(requested - actual)
         cost = self._cost(requested, actual)
         if debug:
             cost["fields"] = [
@@ -230,8 +218,8 @@ class Api:
         searches = {"search": [s.report(path) for path, s in request.searches]} if request.searches else {}
         return {**body, "extensions": {"cost": cost, **searches}}
 
-    def _result(self, prepared: Prepared, call: Call, request: Request) -> tuple[Body, bool]:
-        """The data and errors of an execution, and whether its actual cost counts."""
+    def _result(self, prepared: Prepared, call: Call, request: Request) -> Body:
+        """The data and errors of an execution."""
         assert prepared.document is not None
         result = execute_sync(
             self.schema,
@@ -242,16 +230,14 @@ class Api:
             type_resolver=type_of,
         )
         if not result.errors:
-            return {"data": result.data}, True
+            return {"data": result.data}
         return _with_errors(result)
 
     def bulk_data(self, text: str) -> Mapping[str, Any] | None:
         """Runs the inner query of a bulk operation: all rows; None when it was refused."""
         prepared = self.documents.prepare(text)
         call = Call(text=text, variables={}, operation_name=None)
-        body, _ = self._result(
-            prepared, call, Request(parts=self.parts, scopes=self.tokens.scopes, bulk=True)
-        )
+        body = self._result(prepared, call, Request(parts=self.parts, scopes=self.tokens.scopes, bulk=True))
         return body.get("data") if "errors" not in body else None
 
     def _costing(self, prepared: Prepared, operation: OperationDefinitionNode, call: Call) -> Costing:
@@ -319,8 +305,11 @@ def _target(operation: OperationDefinitionNode | None) -> Operation:
     return Operation(fields=fields, is_mutation=operation.operation is OperationType.MUTATION)
 
 
-def _first_field(operation: OperationDefinitionNode) -> str:
-    return _target(operation).fields[0] if _target(operation).fields else ""
+def _unnamed(prepared: Prepared, name: str | None) -> Body:
+    """What is said when it is not clear which operation of a document is to run."""
+    message = "An operation name is required" if name is None else f'No operation named "{name}"'
+    locations = locations_of(*prepared.operations)
+    return {"message": message, "locations": locations, "extensions": {"code": "BAD_REQUEST"}}
 
 
 def _defaults(operation: OperationDefinitionNode) -> dict[str, Any]:
@@ -332,18 +321,15 @@ def _defaults(operation: OperationDefinitionNode) -> dict[str, Any]:
     return {name: int(value) for name, value in pairs if isinstance(value, str) and value.isdigit()}
 
 
-def _with_errors(result: ExecutionResult) -> tuple[Body, bool]:
+def _with_errors(result: ExecutionResult) -> Body:
     errors = list(result.errors or [])
     for error in errors:
         if error.original_error is not None and not isinstance(error.original_error, GraphQLError):
             raise error.original_error
     refused = [error for error in errors if isinstance(error.original_error or error, RequestRefused)]
     if not refused:
-        return {"data": result.data, "errors": [_formatted(error) for error in errors]}, True
-    body: Body = {"errors": [_formatted(error) for error in refused]}
-    if any((error.extensions or {}).get("code") == "MAX_INPUT_SIZE_EXCEEDED" for error in refused):
-        return body, False
-    return {**body, "data": None}, True
+        return {"data": result.data, "errors": [_formatted(error) for error in errors]}
+    return {"errors": [_formatted(error) for error in refused], "data": None}
 
 
 def _formatted(error: GraphQLError) -> Body:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from graphql import (
 )
 
 from shopify_emulator.state import GID
+from shopify_emulator.variables import Given
 
 SCHEMA_FILE = Path(__file__).parent / "schema" / "admin_2026_10.graphql"
 CACHED_DOCUMENTS = 2_000
@@ -80,13 +81,28 @@ class Prepared:
     document: DocumentNode | None = None
     errors: tuple[Error, ...] = ()
 
+    @cached_property
+    def arguments(self) -> tuple[Given, ...]:
+        """Every argument of every field."""
+        if self.document is None:
+            return ()
+        found = [(node, path[1:]) for node, path in _paths(self.document) if isinstance(node, FieldNode)]
+        return tuple(
+            Given(path=(*path, argument.name.value), field=node, value=argument.value)
+            for node, path in found
+            for argument in node.arguments or ()
+        )
+
+    @property
+    def operations(self) -> list[OperationDefinitionNode]:
+        definitions = self.document.definitions if self.document is not None else ()
+        return [d for d in definitions if isinstance(d, OperationDefinitionNode)]
+
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
         """The operation to run; None when the name does not settle it."""
-        definitions = self.document.definitions if self.document is not None else ()
-        operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
         if name is None:
-            return operations[0] if len(operations) == 1 else None
-        return next((op for op in operations if op.name is not None and op.name.value == name), None)
+            return self.operations[0] if len(self.operations) == 1 else None
+        return next((op for op in self.operations if op.name is not None and op.name.value == name), None)
 
 
 @cache
@@ -124,7 +140,7 @@ class Documents:
 
     def _explained(self, document: DocumentNode) -> Iterator[Error]:
         """Each rule by itself, so that an error is known to be of its rule."""
-        paths = dict(_paths(document))
+        paths = {id(node): path for node, path in _paths(document)}
         for rule in RULES:
             for error in validate(self._schema, document, (rule,)):
                 yield self._shopify_error(rule.__name__, error, paths)
@@ -179,8 +195,8 @@ def _words(rule: str, node: Any, error: GraphQLError, path: list[str]) -> str | 
             return None
 
 
-def _paths(document: DocumentNode) -> Iterator[tuple[int, list[str]]]:
-    """(identity of node, path) for every node, as Shopify writes paths: operation, fields, arguments."""
+def _paths(document: DocumentNode) -> Iterator[tuple[Node, list[str]]]:
+    """(node, path) for every node, as Shopify writes paths: operation, fields, arguments."""
     for definition in document.definitions:
         name = getattr(definition, "name", None)
         kind = getattr(definition, "operation", None)
@@ -188,8 +204,8 @@ def _paths(document: DocumentNode) -> Iterator[tuple[int, list[str]]]:
         yield from _below(definition, [f"{head} {name.value}" if name is not None else head])
 
 
-def _below(node: Node, path: list[str]) -> Iterator[tuple[int, list[str]]]:
-    yield id(node), path
+def _below(node: Node, path: list[str]) -> Iterator[tuple[Node, list[str]]]:
+    yield node, path
     for key in node.keys:
         value = getattr(node, key)
         for child in value if isinstance(value, tuple | list) else (value,):

@@ -69,6 +69,14 @@ class Keys:
         if attempt is not None and attempt.apply is not None:
             attempt.apply()
 
+    def wait_for(self, key: str, request: object) -> Outcome | None:
+        """What a request gets that waits for the same request in progress: its outcome, in every mode."""
+        running = self._attempts.get(key)
+        if running is None or running.apply is None:
+            return None
+        self.complete(key)
+        return self._attempts[key].outcome if running.request == request else None
+
     def finish(self, key: str, request: object, outcome: Outcome) -> None:
         attempt = Attempt(request=request, at=self._clock.now(), state="done", outcome=outcome)
         self._attempts[key] = attempt

@@ -13,6 +13,7 @@ from typing import Any
 from graphql import GraphQLError
 
 MAX_PAGE = 250
+MAX_WALK = 25_000  # objects that pages may walk over; beyond, a search like `id:>n` starts anew
 SortValue = str | int | float
 
 
@@ -61,15 +62,16 @@ def page_from(
     return Page(size=size, backwards=last is not None, after=after, before=before, reverse=reverse)
 
 
-def cursor_for(value: SortValue, number: int) -> str:
-    text = json.dumps({"last_id": number, "last_value": value}, separators=(",", ":"))
+def cursor_for(value: SortValue, number: int, *, walked: int) -> str:
+    text = json.dumps({"last_id": number, "last_value": value, "walked": walked}, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def read_cursor(cursor: str) -> tuple[SortValue, int]:
+def read_cursor(cursor: str) -> tuple[tuple[SortValue, int], int]:
+    """The place in the order, and how many objects were walked over up to it."""
     try:
         data = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        return data["last_value"], data["last_id"]
+        return (data["last_value"], data["last_id"]), data["walked"]
     except (binascii.Error, ValueError, KeyError, TypeError) as error:
         raise RequestRefused(f"Invalid cursor: {cursor}", extensions={"code": "BAD_REQUEST"}) from error
 
@@ -85,21 +87,20 @@ def paginate(
 
     A cursor marks a place in the order, not a row, so that a page is right although rows came or went.
     """
-    low = bisect_right(rows, read_cursor(page.after), key=key) if page.after and not page.reverse else 0
-    high = (
-        bisect_left(rows, read_cursor(page.before), key=key)
-        if page.before and not page.reverse
-        else len(rows)
-    )
-    if page.reverse:
-        low = bisect_right(rows, read_cursor(page.before), key=key) if page.before else 0
-        high = bisect_left(rows, read_cursor(page.after), key=key) if page.after else len(rows)
+    lower, upper = (page.before, page.after) if page.reverse else (page.after, page.before)
+    low = bisect_right(rows, read_cursor(lower)[0], key=key) if lower else 0
+    high = bisect_left(rows, read_cursor(upper)[0], key=key) if upper else len(rows)
     from_end = page.reverse != page.backwards
     walk: Iterable[Any] = (rows[i] for i in _indices(low, high, from_end=from_end))
     chosen, more = _take(walk if matches is None else filter(matches, walk), page.size)
+    start = page.before if page.backwards else page.after
+    walked = read_cursor(start)[1] if start else 0
+    if page.size is not None and walked + len(chosen) > MAX_WALK:
+        raise bad_request(f"Cannot paginate past {MAX_WALK:,} objects")
+    cursors = [cursor_for(*key(row), walked=walked + count) for count, row in enumerate(chosen, start=1)]
     if page.backwards:
         chosen.reverse()
-    cursors = [cursor_for(*key(row)) for row in chosen]
+        cursors.reverse()
     has_next = page.before is not None if page.backwards else more
     has_previous = more if page.backwards else page.after is not None
     return Connection(rows=chosen, cursors=cursors, has_next=has_next, has_previous=has_previous)

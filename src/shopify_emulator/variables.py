@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from graphql import (
+    FieldNode,
     GraphQLEnumType,
     GraphQLInputObjectType,
     GraphQLInputType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLSchema,
+    ListValueNode,
+    Node,
+    ObjectValueNode,
     OperationDefinitionNode,
     Undefined,
+    ValueNode,
     VariableDefinitionNode,
+    VariableNode,
     is_input_type,
     print_ast,
     type_from_ast,
@@ -35,12 +41,37 @@ class Problem:
     explanation: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """An argument of a field, as the document has it."""
+
+    path: Path  # of the field, and the argument's name
+    field: FieldNode
+    value: ValueNode
+
+
+@dataclass(frozen=True, kw_only=True)
 class Oversized:
     """An array with more rows than one call may hold."""
 
     path: Path
     size: int
+    field: FieldNode
+
+    def error(self) -> dict[str, Any]:
+        """What is said of it, in the shape of the API."""
+        return {
+            "message": f"The input array size of {self.size} is greater than the maximum allowed of {MAX_INPUT_SIZE}.",
+            "locations": locations_of(self.field),
+            "path": list(self.path),
+            "extensions": {"code": "MAX_INPUT_SIZE_EXCEEDED"},
+        }
+
+
+def locations_of(*nodes: Node) -> list[dict[str, int]]:
+    """Where nodes begin in their text."""
+    starts = [node.loc.start_token for node in nodes if node.loc is not None]
+    return [{"line": token.line, "column": token.column} for token in starts]
 
 
 def variable_errors(
@@ -64,11 +95,10 @@ def _error(definition: VariableDefinitionNode, value: Any, problems: Sequence[Pr
     reasons = ", ".join(
         f"{'.'.join(map(str, p.path))} ({p.explanation})" if p.path else p.explanation for p in problems
     )
-    location = definition.loc.start_token if definition.loc is not None else None
     return {
         "message": f"Variable ${definition.variable.name.value} of type {print_ast(definition.type)} "
         f"was provided invalid value{' for' if problems[0].path else ''} {reasons}",
-        "locations": [{"line": location.line, "column": location.column}] if location is not None else [],
+        "locations": locations_of(definition),
         "extensions": {
             "code": "INVALID_VARIABLE",
             "value": value,
@@ -120,8 +150,11 @@ def _scalar_problems(name: str, value: Any, path: Path) -> Iterator[Problem]:
             yield Problem(path, f"Could not coerce value {value!r} to Boolean")
         case "String" | "URL" | "Money" if not isinstance(value, str):
             yield Problem(path, f"Could not coerce value {value!r} to {name}")
-        case "DateTime" if not _is_time(value):
-            yield Problem(path, f"invalid DateTime '{value}'")
+        case "DateTime":
+            try:
+                read_time(value)
+            except ValueError as error:
+                yield Problem(path, str(error))
         case _:
             return
 
@@ -130,22 +163,38 @@ def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and -INT_BOUND <= value < INT_BOUND
 
 
-def _is_time(value: Any) -> bool:
+def read_time(value: Any) -> datetime:
+    """The moment that a DateTime says; without a zone it is UTC."""
     try:
-        datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        return False
-    return True
+        raise ValueError(f"invalid DateTime '{value}'") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def oversized(values: Any, path: Path = ()) -> Oversized | None:
-    """The first array in the variables with more than 250 rows."""
-    if isinstance(values, list) and len(values) > MAX_INPUT_SIZE:
-        return Oversized(path, len(values))
-    pairs: Any = enumerate(values) if isinstance(values, list) else ()
-    if isinstance(values, Mapping):
-        pairs = values.items()
-    for key, value in pairs:
-        if isinstance(value, list | Mapping) and (found := oversized(value, (*path, key))) is not None:
-            return found
+def oversized(arguments: Iterable[Given], values: Mapping[str, Any]) -> Oversized | None:
+    """The first array with more than 250 rows among arguments, written out or in a variable."""
+    for given in arguments:
+        for path, size in _arrays(given.value, values, given.path):
+            if size > MAX_INPUT_SIZE:
+                return Oversized(path=path, size=size, field=given.field)
     return None
+
+
+def _arrays(value: Any, values: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, int]]:
+    """(path, rows) of every array in a literal or a value."""
+    match value:
+        case VariableNode():
+            yield from _arrays(values.get(value.name.value), values, path)
+        case ListValueNode(values=rows) | list(rows):
+            yield path, len(rows)
+            for index, row in enumerate(rows):
+                yield from _arrays(row, values, (*path, index))
+        case ObjectValueNode():
+            for field in value.fields:
+                yield from _arrays(field.value, values, (*path, field.name.value))
+        case Mapping():
+            for name, inner in value.items():
+                yield from _arrays(inner, values, (*path, name))
+        case _:
+            return

@@ -10,6 +10,8 @@ import pytest
 from shopify_emulator.api import Answer, Reply
 from tests.unit.test_emulator_shop import ADJUST, Stage, stage
 
+GID = "gid://shopify/Product/1"
+
 
 def post(s: Stage, query: str, *, token: str = "shpat_demo", **headers: str) -> Answer:
     return answered(
@@ -273,3 +275,34 @@ def test_the_debug_header_adds_the_cost_of_each_root_field() -> None:
         {"path": ["shop"], "requestedTotalCost": 1},
         {"path": ["productsCount"], "requestedTotalCost": 10},
     ]
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "path"),
+    [
+        ("{{ nodes(ids: [{ids}]) {{ id }} }}", {}, ["nodes", "ids"]),
+        ("query($x: [ID!]!) {{ nodes(ids: $x) {{ id }} }}", {"x": [GID] * 300}, ["nodes", "ids"]),
+        ("{{ shop {{ name }} again: nodes(ids: [{ids}]) {{ id }} }}", {}, ["again", "ids"]),
+    ],
+)
+def test_an_array_of_more_than_250_is_refused_written_out_or_in_a_variable(
+    query: str, variables: dict[str, Any], path: list[str]
+) -> None:
+    # A/usage/limits: input arguments that accept an array have a maximum size of 250.
+    ids = ", ".join([f'"{GID}"'] * 300)
+    body = stage().shop.execute(query.format(ids=ids), variables)
+    assert "data" not in body
+    error = body["errors"][0]
+    assert error["message"] == "The input array size of 300 is greater than the maximum allowed of 250."
+    assert (error["path"], error["extensions"]) == (path, {"code": "MAX_INPUT_SIZE_EXCEEDED"})
+    assert error["locations"][0]["line"] == 1
+    assert body["extensions"]["cost"]["actualQueryCost"] is None
+
+
+def test_a_document_of_several_operations_needs_the_name_of_one() -> None:
+    s, text = stage(), "query A { shop { name } }\nquery B { shop { id } }"
+    assert s.shop.execute(text, operation_name="A")["data"] == {"shop": {"name": "Demo Shop"}}
+    places = [{"line": 1, "column": 1}, {"line": 2, "column": 1}]
+    for name, message in ((None, "An operation name is required"), ("C", 'No operation named "C"')):
+        error = s.shop.execute(text, operation_name=name)["errors"][0]
+        assert (error["message"], error["locations"]) == (message, places)

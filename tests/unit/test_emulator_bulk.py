@@ -97,9 +97,24 @@ def test_three_levels_of_nesting_depend_on_the_switch() -> None:
     assert refused[0]["message"].startswith("Bulk queries cannot contain connections with a nesting depth")
 
 
+def test_four_levels_of_nesting_are_refused_whatever_the_switch() -> None:
+    deep = """{ products { edges { node { id variants { edges { node { id inventoryItem { id
+      inventoryLevels { edges { node { id location { id
+      inventoryLevels { edges { node { id } } } } } } } } } } } } } } }"""
+    for mode in ("2", "1"):
+        messages = [error["message"] for error in run(stage(bulk_depth=mode), deep)["userErrors"]]
+        assert (
+            f"Bulk queries cannot contain connections with a nesting depth greater than {mode}." in messages
+        )
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [
+        (
+            "{ orders { edges { node { id refunds { id refundLineItems { edges { node { id } } } } } } } }",
+            "Bulk queries cannot contain a connection field within a list field.",
+        ),
         ("{ shop { name } }", "Bulk queries must contain at least one connection."),
         (
             '{ node(id: "gid://shopify/Product/1") { id } }',

@@ -15,9 +15,9 @@ def codes(payload: dict[str, list[dict[str, str]]]) -> list[str]:
     return [error["code"] for error in payload["userErrors"]]
 
 
-def send(s: Stage, key: str) -> object:
-    """One adjust of -1 from 10 through the door where faults stand."""
-    given = {"name": "available", "reason": "correction", "changes": [s.row(s.a, -1, 10)]}
+def send(s: Stage, key: str, *, change_from: int | None = 10) -> object:
+    """One adjust of -1 through the door where faults stand."""
+    given = {"name": "available", "reason": "correction", "changes": [s.row(s.a, -1, change_from)]}
     body = json.dumps({"query": ADJUST, "variables": {"input": given, "key": key}}).encode()
     return s.shop.post(body, {"X-Shopify-Access-Token": "shpat_demo"})
 
@@ -101,15 +101,28 @@ def test_a_request_in_progress_holds_its_key() -> None:
     assert s.level(s.a) == 9
 
 
-def test_a_waiting_retry_replays_the_request_in_progress() -> None:
-    s = stage(idempotency="replay", concurrent_key="wait_then_replay")
+@pytest.mark.parametrize("mode", ["reevaluate", "replay", "apply_again"])
+@pytest.mark.parametrize("change_from", [10, None])
+def test_a_waiting_retry_gets_the_outcome_of_the_request_in_progress(
+    mode: str, change_from: int | None
+) -> None:
+    # At most one of two calls that run at once applies, whatever a retry after the end would do.
+    s = stage(idempotency=mode, concurrent_key="wait_then_replay")
     s.shop.faults.next("inventoryAdjustQuantities", Fault.SLOW, delay_s=40)
-    send(s, "slow-1")
-    payload = s.adjust(s.row(s.a, -1, 10), key="slow-1")
+    send(s, "slow-1", change_from=change_from)
+    payload = s.adjust(s.row(s.a, -1, change_from), key="slow-1")
     assert codes(payload) == []
     assert payload["inventoryAdjustmentGroup"] is not None
     s.clock.advance(41)
     s.shop.tick()
+    assert s.level(s.a) == 9
+
+
+def test_a_waiting_request_with_other_parameters_gets_no_outcome_of_another() -> None:
+    s = stage(concurrent_key="wait_then_replay")
+    s.shop.faults.next("inventoryAdjustQuantities", Fault.SLOW, delay_s=40)
+    send(s, "slow-1")
+    assert codes(s.adjust(s.row(s.a, -2, None), key="slow-1")) == ["IDEMPOTENCY_KEY_PARAMETER_MISMATCH"]
     assert s.level(s.a) == 9
 
 

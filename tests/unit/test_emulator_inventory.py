@@ -247,6 +247,29 @@ def test_an_absent_change_from_quantity_is_refused_before_the_directive_is_misse
     assert error["extensions"]["code"] == "INVALID_FIELD_ARGUMENTS"
 
 
+@pytest.mark.parametrize(
+    ("directive", "message"),
+    [
+        (
+            '@idempotent(key: "k")',
+            "InventoryQuantityInput must include the following argument: changeFromQuantity.",
+        ),
+        ("", "The @idempotent directive is required for this mutation but was not provided."),
+    ],
+)
+def test_an_absent_change_from_quantity_of_set_is_refused_after_the_directive_is_missed(
+    directive: str, message: str
+) -> None:
+    # Observed: adjust looks at the rows first, set at the directive.
+    s = stage()
+    row = quantity(s, 4)
+    del row["changeFromQuantity"]
+    given = {"name": "available", "reason": "correction", "quantities": [row]}
+    query = "mutation($i: InventorySetQuantitiesInput!) { inventorySetQuantities(input: $i)"
+    assert s.error(f"{query} {directive} {{ userErrors {{ code }} }} }}", {"i": given})["message"] == message
+    assert s.level(s.a) == 10
+
+
 def test_a_removed_compare_quantity_is_an_invalid_variable() -> None:
     s = stage()
     given = {"name": "available", "reason": "correction", "changes": [s.row(s.a, 1, 10, compareQuantity=10)]}

@@ -153,3 +153,37 @@ def test_status_search_by_channel_finds_published_intended_and_hidden() -> None:
     assert found("online_store-published") == ["Harbour"]
     assert found("online_store-intended") == ["Harbour", "Draft"]
     assert found("online_store-hidden") == ["Draft"]
+
+
+@pytest.mark.parametrize(
+    "written", ["2026-11-04T00:00:00Z", "2026-11-04T00:00:00", "2026-11-03T19:00:00-05:00"]
+)
+def test_a_date_may_be_written_out_in_the_document(written: str) -> None:
+    s = stage()
+    product, online = hidden(s), s.shop.publications()[0].gid
+    s.data(
+        f'mutation {{ publishablePublish(id: "{product.gid}", input: [{{publicationId: "{online}", '
+        f'publishDate: "{written}"}}]) {{ userErrors {{ message }} }} }}'
+    )
+    assert product.publications[online].isoformat() == "2026-11-04T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("written", ['"soon"', "5", "{year: 2026}"])
+def test_a_wrong_date_in_the_document_is_a_static_error(written: str) -> None:
+    s = stage()
+    error = s.error(
+        f'mutation {{ publishablePublish(id: "{s.product.gid}", input: [{{publicationId: "gid://shopify/Publication/1", '
+        f"publishDate: {written}}}]) {{ userErrors {{ message }} }} }}"
+    )
+    assert error["extensions"]["code"] == "argumentLiteralsIncompatible"
+    assert "invalid DateTime" in error["message"]
+    assert error["path"][-2:] == ["input", "publishDate"]
+
+
+def test_a_wrong_date_in_a_variable_is_an_invalid_variable() -> None:
+    s = stage()
+    given = {"publicationId": s.shop.publications()[0].gid, "publishDate": "soon"}
+    error = s.error(PUBLISH, {"id": s.product.gid, "input": [given]})
+    assert error["extensions"]["problems"] == [
+        {"path": [0, "publishDate"], "explanation": "invalid DateTime 'soon'"}
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shopify_emulator import Fault, VariantSpec
+from shopify_emulator.paging import Connection, Page, RequestRefused, cursor_for, paginate
 from tests.unit.test_emulator_shop import Stage, stage
 
 LEVELS = """query($ids: [ID!]!, $all: Boolean) { nodes(ids: $ids) { ... on InventoryItem { id tracked
@@ -323,3 +324,76 @@ def test_the_location_name_needs_another_scope_than_its_id() -> None:
     body = s.shop.execute("{ location { id } }")
     assert body["data"] == {"location": {"id": s.toronto}}
     assert s.error("{ location { name } }")["extensions"]["code"] == "ACCESS_DENIED"
+
+
+COUNTS = ["productsCount", "productVariantsCount"]
+
+
+@pytest.mark.parametrize("field", COUNTS)
+def test_a_count_warns_of_an_unknown_search_field(field: str) -> None:
+    body = stage().shop.execute(f'{{ {field}(query: "nope:1") {{ count }} }}')
+    assert [(s["path"], s["warnings"][0]["field"]) for s in body["extensions"]["search"]] == [
+        ([field], "nope")
+    ]
+
+
+@pytest.mark.parametrize("field", COUNTS)
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [("barcode:1", "does not search by barcode"), ("updated_at:>soon", "is not ISO 8601")],
+)
+def test_a_count_refuses_a_search_that_the_shop_cannot_read(field: str, query: str, message: str) -> None:
+    body = stage().shop.execute(f'{{ shop {{ name }} {field}(query: "{query}") {{ count }} }}')
+    assert body["data"] == {"shop": {"name": "Demo Shop"}, field: None}
+    assert [(error["path"], error["extensions"]["code"]) for error in body["errors"]] == [
+        ([field], "BAD_REQUEST")
+    ]
+    assert message in body["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(("limit", "told"), [("null", (3, "EXACT")), ("2", (2, "AT_LEAST"))])
+def test_a_count_counts_up_to_its_limit(limit: str, told: tuple[int, str]) -> None:
+    s = many(4)
+    found = s.data(f'{{ productsCount(query: "inventory_total:>4", limit: {limit}) {{ count precision }} }}')
+    assert (found["productsCount"]["count"], found["productsCount"]["precision"]) == told
+
+
+def test_a_node_of_a_forbidden_type_is_null_and_the_others_are_told() -> None:
+    s = stage(scopes={"read_inventory"})
+    query = (
+        "query($ids: [ID!]!) { nodes(ids: $ids) { ... on InventoryItem { sku } ... on Product { title } } }"
+    )
+    body = s.shop.execute(query, {"ids": [s.a.item.gid, s.product.gid, s.b.item.gid]})
+    assert body["data"] == {"nodes": [{"sku": "P-F"}, None, {"sku": "P-U"}]}
+    assert [(error["path"], error["extensions"]["code"]) for error in body["errors"]] == [
+        (["nodes", 1], "ACCESS_DENIED")
+    ]
+
+
+def test_pages_walk_over_25_000_objects_and_no_further() -> None:
+    # A/usage/limits: pagination of arrays of objects is limited to 25,000 objects.
+    rows, pages, after = range(25_300), 0, None
+
+    def page() -> Connection:
+        asked = Page(size=250, backwards=False, after=after, before=None, reverse=False)
+        return paginate(rows, asked, key=lambda number: (number, number))
+
+    while pages < 100:
+        found = page()
+        pages, after = pages + 1, found.cursors[-1]
+    assert (found.rows[-1], found.has_next) == (24_999, True)
+    with pytest.raises(RequestRefused, match="Cannot paginate past 25,000 objects"):
+        page()
+
+
+def test_a_walk_backward_has_the_same_limit() -> None:
+    rows = range(25_300)
+    before = cursor_for(300, 300, walked=25_000)
+    asked = Page(size=1, backwards=True, after=None, before=before, reverse=False)
+    with pytest.raises(RequestRefused):
+        paginate(rows, asked, key=lambda number: (number, number))
+
+
+def test_a_bulk_operation_has_no_limit_of_pages() -> None:
+    asked = Page(size=None, backwards=False, after=None, before=None, reverse=False)
+    assert len(paginate(range(25_300), asked, key=lambda number: (number, number)).rows) == 25_300

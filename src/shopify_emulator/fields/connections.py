@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +26,7 @@ def by_number(row: Any) -> int:
 def page(info: Any, rows: Sequence[Any], arguments: Arguments, *, sort: SortKey | None = None) -> Connection:
     """One page of rows that stand in order of their number, sorted and searched as asked for."""
     request = request_of(info)
-    search = _search(request, info, arguments.get("query"))
+    search = _search(request, info, arguments.get("query"), of=info.field_name)
     asked = page_from(
         first=arguments.get("first"),
         last=arguments.get("last"),
@@ -40,27 +41,34 @@ def page(info: Any, rows: Sequence[Any], arguments: Arguments, *, sort: SortKey 
         return value(row), row.number
 
     ordered = rows if sort is None else sorted(rows, key=key)
-    try:
+    with _refusals():
         return paginate(ordered, asked, key=key, matches=search.matches if search is not None else None)
-    except SearchError as error:
-        raise GraphQLError(str(error), extensions={"code": "BAD_REQUEST"}) from error
 
 
 def count(info: Any, rows: Sequence[Any], arguments: Arguments, *, of: str) -> dict[str, Any]:
     """How many rows match, up to `limit`."""
-    request = request_of(info)
     refuse(arguments, "savedSearchId")
-    text = arguments.get("query")
-    matching = parse_search(text, request.parts.tests[of]).matches if text else lambda _row: True
-    found, limit = sum(1 for row in rows if matching(row)), arguments.get("limit")
+    search = _search(request_of(info), info, arguments.get("query"), of=of)
+    with _refusals():
+        found = len(rows) if search is None else sum(1 for row in rows if search.matches(row))
+    limit = arguments.get("limit")
     capped = found if limit is None else min(found, limit)
     return {"count": capped, "precision": "EXACT" if capped == found else "AT_LEAST"}
 
 
-def _search(request: Request, info: Any, text: str | None) -> Search | None:
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """A search that this shop cannot read is an error of the field."""
+    try:
+        yield
+    except SearchError as error:
+        raise GraphQLError(str(error), extensions={"code": "BAD_REQUEST"}) from error
+
+
+def _search(request: Request, info: Any, text: str | None, *, of: str) -> Search | None:
     if not text or not text.strip():
         return None
-    search = parse_search(text, request.parts.tests[info.field_name])
+    search = parse_search(text, request.parts.tests[of])
     if search.unknown:
         request.searches.append((list(map(str, info.path.as_list())), search))
     return search

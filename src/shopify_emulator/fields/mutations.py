@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from graphql import GraphQLError
@@ -13,12 +12,10 @@ from shopify_emulator.catalogue import connect, disconnect
 from shopify_emulator.faults import Fault
 from shopify_emulator.idempotency import CONCURRENT, MISMATCH, PREVIOUS_FAILED
 from shopify_emulator.model import Level, ShopError
-from shopify_emulator.paging import RequestRefused
 from shopify_emulator.publishing import Placement, Publishable, publish, unpublish
 from shopify_emulator.request import Request, request_of
 from shopify_emulator.stock import Origin, Outcome, Row, UserError, Write, edit, stale_error, write
 from shopify_emulator.subscriptions import Subscription, Wanted
-from shopify_emulator.variables import MAX_INPUT_SIZE
 
 Payload = dict[str, Any]
 KEY_FAULTS = {
@@ -54,8 +51,6 @@ def set_quantities(_root: Any, info: Any, *, input: Mapping[str, Any]) -> Payloa
 
 
 def _write(kind: Literal["adjust", "set"], given: Mapping[str, Any], rows: str, amount: str) -> Write:
-    if len(given[rows]) > MAX_INPUT_SIZE:
-        raise too_many(["input", rows], len(given[rows]))
     return Write(
         kind=kind,
         name=given["name"],
@@ -72,12 +67,6 @@ def _write(kind: Literal["adjust", "set"], given: Mapping[str, Any], rows: str, 
             for row in given[rows]
         ),
     )
-
-
-def too_many(path: list[Any], size: int) -> RequestRefused:
-    message = f"The input array size of {size} is greater than the maximum allowed of {MAX_INPUT_SIZE}."
-    extensions = {"code": "MAX_INPUT_SIZE_EXCEEDED", "path": path}
-    return RequestRefused(message, extensions=extensions)
 
 
 def _check_compare(rows: Sequence[Mapping[str, Any]], kind: str) -> None:
@@ -112,9 +101,8 @@ def keyed_write(request: Request, wanted: Write, key: str) -> Outcome:
     fault = injection.fault if injection is not None else None
     if fault in KEY_FAULTS:
         return Outcome(errors=(KEY_FAULTS[fault],))
-    if request.state.switches.concurrent_key == "wait_then_replay":
-        keys.complete(key)
-    answer = keys.answer_for(key, wanted)
+    waits = request.state.switches.concurrent_key == "wait_then_replay"
+    answer = (keys.wait_for(key, wanted) if waits else None) or keys.answer_for(key, wanted)
     if answer is not None:
         return answer
     if fault in TRANSIENT:
@@ -222,10 +210,7 @@ def _placement(row: Mapping[str, Any]) -> Placement:
     gid = row.get("publicationId")
     if gid is None and row.get("channelId") is not None:
         gid = row["channelId"].replace("/Channel/", "/Publication/")
-    date = datetime.fromisoformat(row["publishDate"]) if row.get("publishDate") else None
-    if date is not None:
-        date = date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
-    return Placement(publication=gid, publish_date=date)
+    return Placement(publication=gid, publish_date=row.get("publishDate"))
 
 
 publish_resource = _placed(publish)

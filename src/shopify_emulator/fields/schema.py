@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from graphql import GraphQLObjectType, GraphQLSchema, build_schema, get_named_type
+from graphql import GraphQLObjectType, GraphQLScalarType, GraphQLSchema, build_schema, get_named_type
 
 from shopify_emulator.access import BY_TYPE, denied, guarded, needed
 from shopify_emulator.bulk import BulkOperation
@@ -30,6 +30,7 @@ from shopify_emulator.model import (
 from shopify_emulator.paging import Connection
 from shopify_emulator.request import request_of
 from shopify_emulator.subscriptions import Subscription
+from shopify_emulator.variables import read_time
 
 Resolver = Callable[..., Any]
 
@@ -53,15 +54,11 @@ TYPE_NAMES: dict[type, str] = {
 
 
 def node(_root: Any, info: Any, *, id: str) -> Any:
-    """Any object of the shop by its id; an unknown id is null."""
+    """Any object of the shop by its id; an unknown id is null. A refusal is a value, so that `nodes` keeps the rest."""
     request = request_of(info)
     found = request.state.nodes.get(id)
-    if found is None:
-        return None
-    scopes = BY_TYPE.get(TYPE_NAMES[type(found)], ())
-    if scopes and not request.scopes & set(scopes):
-        raise denied(info.field_name, scopes)
-    return found
+    scopes = BY_TYPE.get(TYPE_NAMES[type(found)], ()) if found is not None else ()
+    return denied(info.field_name, scopes) if scopes and not request.scopes & set(scopes) else found
 
 
 def nodes(root: Any, info: Any, *, ids: list[str]) -> list[Any]:
@@ -200,6 +197,9 @@ def type_of(value: Any, _info: Any, _abstract: Any) -> str:
 def executable_schema() -> GraphQLSchema:
     """The slice with resolvers; built once, as it holds no state of any shop."""
     schema = build_schema(SCHEMA_FILE.read_text(encoding="utf-8"), assume_valid=True)
+    moment = schema.type_map["DateTime"]
+    assert isinstance(moment, GraphQLScalarType)
+    moment.parse_value = moment.coerce_input_value = read_time  # type: ignore[method-assign]
     for kind in schema.type_map.values():
         if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
             _attach(kind)
