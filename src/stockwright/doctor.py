@@ -17,7 +17,7 @@ from stockwright.postgres.binaries import installed_folder
 from stockwright.postgres.embedded import free_disk_bytes
 from stockwright.settings import Settings, load
 from stockwright.store import health, shops
-from stockwright.store.database import Unreachable
+from stockwright.store.database import Away, Denied
 from stockwright.store.migrations import head
 
 _FREE_BYTES = 1_000_000_000
@@ -37,7 +37,7 @@ async def examine(environ: Mapping[str, str], *, log: Callable[[str], None]) -> 
         # Starting our own server waits on processes; nothing else runs in this loop meanwhile.
         with database(settings, log=log) as dsn:
             return findings + await _through_database(settings, dsn)
-    except (StockwrightError, *Unreachable) as error:
+    except (StockwrightError, *Away, *Denied) as error:
         return [*findings, _fail("database", str(error).strip(), "The service cannot run without it.")]
 
 

@@ -5,6 +5,7 @@ wins. Nothing below this module reads the environment.
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -22,6 +23,9 @@ TEST_PREFIX = "STOCKWRIGHT_TEST_"  # what the test suite tells itself
 DATABASE_URL = "DATABASE_URL"
 _MASK = "********"
 _MEGABYTE = 1_048_576
+_HOST = r"(\[[^\[\]]*\]|[^@/?:,\[\]]*)(:\d*)?"
+_DATABASE = re.compile(rf"postgres(ql)?://([^@/?]*@)?{_HOST}(,{_HOST})*(/[^?]*)?(\?.*)?")
+_LOOSE_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
 
 
 class SettingsError(StockwrightError):
@@ -225,6 +229,17 @@ class Settings(BaseModel):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("database_url")
+    @classmethod
+    def _postgres_address(cls, value: SecretStr | None) -> SecretStr | None:
+        """The driver would refuse it, too, with a part of the password in its message."""
+        if value is not None and not _is_postgres_address(value.get_secret_value()):
+            raise ValueError(
+                "must look like postgresql://user:password@host:5432/name (signs in a user or password as "
+                "%XX: @ is %40, : is %3A, / is %2F, ? is %3F, % is %25)"
+            )
+        return value
+
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: str) -> str:
@@ -239,6 +254,10 @@ class Settings(BaseModel):
         if value is not None and not value.startswith(("https://", "http://")):
             raise ValueError("must start with https:// (or http:// for a shop on this machine)")
         return value.rstrip("/") if value else None
+
+
+def _is_postgres_address(text: str) -> bool:
+    return _DATABASE.fullmatch(text) is not None and _LOOSE_PERCENT.search(text) is None
 
 
 @dataclass(frozen=True, kw_only=True)

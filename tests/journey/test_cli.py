@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -297,35 +296,50 @@ def test_commands_start_a_server_of_their_own_and_stop_it(tmp_path) -> None:
         assert living_postmaster(known_place(home.resolve()).data_dir) is None
 
 
-def test_a_database_that_does_not_answer_is_an_error_with_advice() -> None:
+def ran_alone(*arguments: str, url: str) -> "subprocess.CompletedProcess[str]":
+    """A command, in a home of its own, with this DATABASE_URL."""
     with temporary_home() as home:
-        service = Service(home=home, settings={"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"})
-        ran = subprocess.run(
-            [sys.executable, "-m", "stockwright", "shop", "list"],
-            env=service.environ,
-            cwd=home,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
-        )
-    message = refused(ran)
+        environ = Service(home=home, settings={"DATABASE_URL": url}).environ
+        return run_command(*arguments, env=environ, cwd=home, limit_s=LIMIT_S)
+
+
+def test_a_database_that_does_not_answer_is_an_error_with_advice() -> None:
+    message = refused(ran_alone("shop", "list", url="postgresql://nobody@127.0.0.1:1/none"))
     assert "the database does not answer" in message
     assert "stockwright doctor" in message
 
 
+@pytest.mark.parametrize("url", ["mysql://joe:hush@db/stock", "notaurl-hush"])
+def test_an_address_that_is_no_database_is_told_by_every_command_without_its_password(url: str) -> None:
+    for command in (("shop", "list"), ("migrate",), ("settings",)):
+        message = refused(ran_alone(*command, url=url))
+        assert "Error: DATABASE_URL cannot be used: must look like postgresql://" in message
+        assert "hush" not in message
+    looked = ran_alone("doctor", "--json", url=url)
+    found = {row["about"]: row for row in json.loads(looked.stdout)}
+    assert (looked.returncode, found["settings"]["verdict"]) == (1, "fail")
+    assert "hush" not in looked.stdout + looked.stderr
+
+
+def test_a_database_that_refuses_what_a_command_needs_is_told_without_a_traceback(run, service) -> None:
+    database = service.settings["DATABASE_URL"]
+    with psycopg.connect(database) as conn:
+        conn.execute("revoke select on shops from current_user")
+    message = refused(run("shop", "list"))
+    assert "the database refuses it: permission denied for table shops" in message
+    assert "permission denied for table shops" in run("doctor").stdout
+    with psycopg.connect(database) as conn:
+        conn.execute("grant select on shops to current_user")
+
+
+def test_a_file_that_cannot_be_written_is_not_blamed_on_the_database(run, service) -> None:
+    Path(service.home, "secret.key").mkdir()
+    message = refused(run("shop", "list"))
+    assert "database" not in message
+
+
 def test_doctor_says_that_the_database_is_away() -> None:
-    with temporary_home() as home:
-        service = Service(home=home, settings={"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"})
-        ran = subprocess.run(
-            [sys.executable, "-m", "stockwright", "doctor", "--json"],
-            env=service.environ,
-            cwd=home,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
-        )
+    ran = ran_alone("doctor", "--json", url="postgresql://nobody@127.0.0.1:1/none")
     assert ran.returncode == 1
     findings = {row["about"]: row["verdict"] for row in json.loads(ran.stdout)}
     assert findings["database"] == "fail"

@@ -93,3 +93,41 @@ def test_networks_of_proxies_are_read_and_others_refused() -> None:
     assert [str(network) for network in settings.proxy_networks] == ["10.0.0.0/8", "::1/128"]
     with pytest.raises(SettingsError, match="STOCKWRIGHT_TRUSTED_PROXIES cannot be used"):
         load({"STOCKWRIGHT_TRUSTED_PROXIES": "10.0.0.1/8"}, env_file=None)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://joe:hush@db/stock",
+        "notaurl-hush",
+        "postgresql:joe:hush@db/stock",
+        "postgresql://joe:hu@sh@db/stock",
+        "postgresql://joe:hu/sh@db/stock",
+        "postgresql://joe:hush%@db/stock",
+        "postgresql://joe:hush@db:port/stock",
+    ],
+)
+def test_an_address_that_is_no_database_of_ours_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"DATABASE_URL cannot be used: must look like postgresql://"
+    ) as refused:
+        load({"DATABASE_URL": url}, env_file=None)
+    for secret in ("hush", "hu@sh", "hu/sh", "joe"):
+        assert secret not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        SECRET,
+        "postgres://db",
+        "postgresql:///stock?host=/var/run/postgresql&user=joe",
+        "postgresql://joe:p%40ss%3A@[::1]:5433/stock?sslmode=require",
+        "postgresql://joe@one:5432,two/stock",
+        "postgresql://stockwright@/stockwright?host=%2Ftmp%2Fsocket",
+    ],
+)
+def test_addresses_that_the_driver_takes_are_taken(url: str) -> None:
+    found = load({"DATABASE_URL": url}, env_file=None).database_url
+    assert found is not None
+    assert found.get_secret_value() == url

@@ -22,7 +22,7 @@ from stockwright.cli import (
 )
 from stockwright.cli.output import tell
 from stockwright.model import StockwrightError
-from stockwright.store.database import Unreachable
+from stockwright.store.database import Away, Denied
 
 COMMANDS = typer.Typer(
     name="stockwright",
@@ -54,10 +54,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StockwrightError as error:
         tell(f"Error: {error}")
         return 1
-    except Unreachable as error:
+    except Away as error:
         tell(
             f"Error: the database does not answer: {str(error).strip()}\n"
             "Check DATABASE_URL and the server, then look with: stockwright doctor"
+        )
+        return 1
+    except Denied as error:
+        tell(
+            f"Error: the database refuses it: {str(error).strip()}\n"
+            "Grant the user of DATABASE_URL all on Stockwright's tables, or make it their owner."
+        )
+        return 1
+    except OSError as error:
+        tell(
+            f"Error: this machine refuses it: {error}\nSee the home folder and its disk with: stockwright doctor"
         )
         return 1
     return 0

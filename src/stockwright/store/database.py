@@ -19,8 +19,11 @@ from stockwright.store.lending import careful_pool
 Connection = AsyncConnection[TupleRow]
 Pool = AsyncConnectionPool[Connection]
 
-# The database is away, too slow or full: the same call may succeed later.
-Unreachable = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TooManyRequests, OSError)
+# The database is away, too slow or full: the same call may succeed later. `Away` is sure to be about the database.
+Away = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TooManyRequests)
+Unreachable = (*Away, OSError)
+# The user of the database may not do it.
+Denied = (psycopg.errors.InsufficientPrivilege,)
 # The values themselves are refused: the same call will never succeed.
 Refused = (psycopg.DataError, psycopg.IntegrityError)
 # Two writers met; one was sent away and may try again at once.

@@ -4,6 +4,8 @@ Alembic costs most of a second to import, so it is loaded inside the functions t
 tables and steps belong to `versions/`; nothing here knows them.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +38,10 @@ def pending(dsn: str) -> list[str]:
     """The steps that the database still lacks, oldest first.
 
     Raises:
-        SchemaError: the database is newer than this release.
+        SchemaError: the database is newer than this release, or refuses what we ask.
+        psycopg.OperationalError: it does not answer.
     """
-    with psycopg.connect(dsn) as conn:
+    with _refusals_told(), psycopg.connect(dsn) as conn:
         exists = conn.execute("select to_regclass('alembic_version')").fetchone()
         row = (
             conn.execute("select version_num from alembic_version").fetchone()
@@ -64,17 +67,56 @@ def migrate(dsn: str) -> None:
     """Apply every pending step in one transaction; processes that start together wait for the first.
 
     Raises:
-        SchemaError: the database is newer than this release.
+        SchemaError: the database is newer than this release, or refuses a step.
+        psycopg.OperationalError: it does not answer.
     """
-    if not pending(dsn):
-        return
+    if pending(dsn):
+        with _refusals_told():
+            _upgrade(dsn)
+
+
+def _upgrade(dsn: str) -> None:
     from alembic import command
     from sqlalchemy import NullPool, create_engine, text
+    from sqlalchemy.exc import DBAPIError
 
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(dsn), poolclass=NullPool)
-    with engine.begin() as connection:
-        connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        command.upgrade(_config(connection), "head")
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            command.upgrade(_config(connection), "head")
+    except DBAPIError as error:
+        raise (
+            error.orig or error
+        ) from error  # as the driver said it, without the statement and its wrapping
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    """What the server refuses, in words; that it does not answer stays what it is."""
+    try:
+        yield
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as error:
+        raise SchemaError(_refusal(error)) from error
+
+
+def _refusal(error: psycopg.Error) -> str:
+    said = (error.diag.message_primary or str(error)).strip()
+    match error:
+        case psycopg.errors.InsufficientPrivilege():
+            return (
+                f"The database refuses what Stockwright has to do in it: {said}. Make the user of DATABASE_URL the "
+                "owner of the database, or grant it all on the schema public and on the tables in it."
+            )
+        case psycopg.Error(sqlstate=None):
+            return f"The database cannot be opened: {said}. Correct DATABASE_URL."
+        case _:
+            return (
+                f"The database cannot be brought to this release's schema, and was left as it was: {said}. Give "
+                "Stockwright a database that nothing else uses, or restore a backup of its own."
+            )
 
 
 def _config(connection: "Connection") -> "Config":
