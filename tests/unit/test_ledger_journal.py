@@ -7,6 +7,7 @@ import pytest
 from stockwright.ledger.arithmetic import check, common_stock, goal
 from stockwright.ledger.history import describe
 from stockwright.ledger.journal import ENTRY_KINDS, apply, replay
+from stockwright.ledger.membership import dissolve
 from stockwright.ledger.people import checkpoint, review
 from stockwright.ledger.state import Entry, LedgerError, Next, Outcome, Policy, Resolution
 from stockwright.ledger.wire import entry_from_json, entry_to_json, state_from_json, state_to_json
@@ -44,6 +45,7 @@ def busy_shop() -> TinyShop:
     shop.observe()
     shop.carry(shop.resolve(Resolution.WAS_NOT_APPLIED))
     take(shop, checkpoint(shop.pool, shop.now))
+    take(shop, dissolve(shop.pool, shop.now, why="the product no longer exists"))
     return shop
 
 

@@ -166,3 +166,56 @@ def test_an_equal_rise_counts_once_although_a_correction_is_owed() -> None:
     shop.move("B", 10)
     shop.carry()
     assert shop.shown() == (19, 19)
+
+
+@pytest.mark.parametrize(
+    ("sold", "left"),
+    [
+        ({"A": 1}, 19),
+        ({"A": 10}, 10),  # A stands where it stood before the edit: no rise any more, but it was one
+        ({"A": 12}, 8),
+        ({"A": 1, "B": 2}, 17),
+    ],
+)
+def test_a_sale_while_a_bulk_edit_settles_does_not_make_it_a_sum(sold: dict[str, int], left: int) -> None:
+    shop = adopted(10, 10, 10)
+    for name in "ABC":
+        shop.set(name, 20)
+    shop.observe()
+    shop.wait(2)
+    for name, by in sold.items():
+        shop.move(name, -by)
+    shop.carry()
+    assert shop.shown() == (left, left, left)
+
+
+def test_a_sale_between_the_edits_of_a_bulk_edit_does_not_make_it_a_sum() -> None:
+    shop = adopted(10, 10, 10)
+    shop.set("A", 20)
+    shop.observe()
+    shop.move("A", -1)
+    shop.observe()
+    shop.set("B", 20)
+    shop.set("C", 20)
+    shop.carry()
+    assert shop.shown() == (19, 19, 19)
+
+
+def test_a_bulk_edit_that_is_taken_back_before_it_counted_moves_nothing() -> None:
+    shop = adopted(10, 10, 10)
+    for name in "ABC":
+        shop.set(name, 20)
+    shop.observe()
+    for name in "ABC":
+        shop.set(name, 10)
+    shop.carry()
+    assert (shop.shown(), shop.writes) == ((10, 10, 10), 0)
+
+
+def test_a_sale_while_one_restocked_level_settles_is_taken_off_that_restock() -> None:
+    shop = adopted(10, 10)
+    shop.move("A", 50)
+    shop.observe()
+    shop.move("A", -2)
+    shop.carry()
+    assert shop.shown() == (58, 58)

@@ -34,7 +34,7 @@ def common_stock(levels: Iterable[tuple[int, int]]) -> int | None:
 def restock(state: PoolState, raises: Mapping[MemberId, int]) -> int | None:
     """Base units of the one restock that explains a rise of every member, or None when none does.
 
-    `raises` are movements above `expected`. Either all levels now show one stock above ours (a recount
+    `raises` are movements above `expected`. Either all levels show one stock above ours (a recount
     typed into every variant), or all rose by the same number of base units (plus ten on each).
     """
     members = state.members
@@ -77,6 +77,7 @@ def check(state: PoolState) -> None:
         raise LedgerError(f"pool {state.pool_id} is frozen for an unknown outcome but no correction is open")
     if state.raise_wait is not None:
         _demand_members(state, state.raise_wait.levels, "waits for a rise of")
+        _demand_members(state, state.raise_wait.peaks, "remembers a rise of")
 
 
 def _check_members(state: PoolState) -> None:

@@ -130,6 +130,10 @@ def _reviewed(data: Fields, _name: Names) -> str:
     return f"{data.text('by')} reviewed {data.int('outcomes')} assumed outcomes"
 
 
+def _dissolved(data: Fields, _name: Names) -> str:
+    return f"dissolved, its levels are free: {data.text('why')}"
+
+
 def _checkpoint(data: Fields, _name: Names) -> str:
     state = data.optional("state")
     return f"checkpoint with a shared stock of {state.int('s0')}" if state else "checkpoint"
@@ -156,4 +160,5 @@ _SENTENCES: Mapping[str, Callable[[Fields, Names], str]] = {
     "unfrozen": _unfrozen,
     "resolved": _resolved,
     "reviewed": _reviewed,
+    "dissolved": _dissolved,
 }

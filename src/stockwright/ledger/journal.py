@@ -145,12 +145,15 @@ def _without(wait: RaiseWait | None, id: MemberId) -> RaiseWait | None:
     if wait is None:
         return None
     levels = {other: level for other, level in wait.levels.items() if other != id}
-    return replace(wait, levels=levels) if levels else None
+    peaks = {other: peak for other, peak in wait.peaks.items() if other != id}
+    return replace(wait, levels=levels, peaks=peaks) if levels else None
 
 
 def _raise_seen(state: PoolState, data: Fields, at: datetime) -> PoolState:
-    levels = levels_from_json(data.rows("levels"))
-    return _next(state, raise_wait=RaiseWait(since=data.time("since"), changed_at=at, levels=levels))
+    levels, peaks = levels_from_json(data.rows("levels")), levels_from_json(data.rows("peaks"))
+    return _next(
+        state, raise_wait=RaiseWait(since=data.time("since"), changed_at=at, levels=levels, peaks=peaks)
+    )
 
 
 def _raise_cleared(state: PoolState, _data: Fields, _at: datetime) -> PoolState:
@@ -268,6 +271,10 @@ def _reviewed(state: PoolState, _data: Fields, _at: datetime) -> PoolState:
     return _next(state, assumed=0)
 
 
+def _dissolved(state: PoolState, _data: Fields, _at: datetime) -> PoolState:
+    return _next(state)  # the last entry of a history: why it ends
+
+
 _CHANGES: Mapping[str, Callable[[PoolState, Fields, datetime], PoolState]] = {
     "observed": _observed,
     "stamped": _stamped,
@@ -287,6 +294,7 @@ _CHANGES: Mapping[str, Callable[[PoolState, Fields, datetime], PoolState]] = {
     "unfrozen": _unfrozen,
     "resolved": _resolved,
     "reviewed": _reviewed,
+    "dissolved": _dissolved,
 }
 
 ENTRY_KINDS = frozenset({"adopted", "checkpoint", *_CHANGES})

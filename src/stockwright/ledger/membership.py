@@ -11,7 +11,17 @@ from typing import assert_never
 from stockwright.ledger.arithmetic import common_stock
 from stockwright.ledger.draft import Draft, short
 from stockwright.ledger.raises import level_of
-from stockwright.ledger.state import LedgerError, Member, MemberId, Next, Observation, Policy, Seen, Step
+from stockwright.ledger.state import (
+    LedgerError,
+    Member,
+    MemberId,
+    Next,
+    Observation,
+    Policy,
+    PoolState,
+    Seen,
+    Step,
+)
 from stockwright.ledger.wire import Json, member_id_to_json, optional_time_to_json, time_to_json
 
 EXCLUSION = timedelta(days=1)
@@ -125,6 +135,13 @@ def _tell_unequal(rows: tuple[Seen, ...], policy: Policy) -> str:
 def _reasons(observation: Observation) -> str:
     told = [f"{short(row.id)} {row.why_not or 'has no level'}" for row in observation.seen]
     return ", ".join(told) + "." if told else "the read shows none."
+
+
+def dissolve(state: PoolState, at: datetime, *, why: str) -> Step:
+    """The end of a pool: its levels are free. The driver decides when; see decision 0003."""
+    draft = Draft(state, pool_id=state.pool_id, at=at)
+    draft.write("dissolved", why=why)
+    return draft.rest(f"Dissolved: {why}.")
 
 
 # --- leaving and joining --------------------------------------------------------------------------

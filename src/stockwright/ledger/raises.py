@@ -29,8 +29,9 @@ def accept_movements(draft: Draft, seen: Mapping[MemberId, Seen], policy: Policy
     moved = _movements(draft.pool, seen)
     risen = {id: level_of(seen[id]) for id, by in moved.items() if by > 0}
     if risen and not _settled(draft.pool.raise_wait, risen, at=draft.at, policy=policy):
+        peaks = _peaks(draft.pool.raise_wait, moved)
         _book(draft, {id: by for id, by in moved.items() if by < 0}, seen, surplus=0)
-        _keep_waiting(draft, risen)
+        _keep_waiting(draft, risen, peaks)
     else:
         _book(draft, moved, seen, surplus=_surplus(draft, moved, policy))
         _clear_wait(draft, accepted=bool(risen))
@@ -64,12 +65,23 @@ def _settled(wait: RaiseWait | None, risen: Levels, *, at: datetime, policy: Pol
     return quiet or at >= wait.since + LONGEST_WAIT * settle
 
 
-def _keep_waiting(draft: Draft, risen: Levels) -> None:
+def _keep_waiting(draft: Draft, risen: Levels, peaks: Levels) -> None:
     wait = draft.pool.raise_wait
     if wait is not None and wait.levels == risen:
         return
     since = draft.at if wait is None else wait.since
-    draft.write("raise_seen", since=time_to_json(since), levels=levels_to_json(risen))
+    draft.write(
+        "raise_seen", since=time_to_json(since), levels=levels_to_json(risen), peaks=levels_to_json(peaks)
+    )
+
+
+def _peaks(wait: RaiseWait | None, moved: Levels) -> dict[MemberId, int]:
+    """How far each level was seen above `expected` since the first rise: a sale meanwhile takes nothing off."""
+    peaks = dict(wait.peaks) if wait is not None else {}
+    for id, by in moved.items():
+        if by > peaks.get(id, 0):
+            peaks[id] = by
+    return peaks
 
 
 def _clear_wait(draft: Draft, *, accepted: bool) -> None:
@@ -78,16 +90,19 @@ def _clear_wait(draft: Draft, *, accepted: bool) -> None:
 
 
 def _surplus(draft: Draft, moved: Levels, policy: Policy) -> int:
-    """Base units to take off again because every member shows the same one restock."""
-    pool = draft.pool
-    risen = {id: by for id, by in moved.items() if by > 0}
-    if policy.bulk_raise != "once" or len(risen) < 2 or len(risen) < len(pool.members):
+    """Base units to take off again because every member showed the same one restock.
+
+    It is judged by how far they rose, not by what a sale left of it. A rise that is gone everywhere was undone.
+    """
+    pool, peaks = draft.pool, _peaks(draft.pool.raise_wait, moved)
+    undone = all(by < 0 for by in moved.values())
+    if undone or policy.bulk_raise != "once" or len(peaks) < max(2, len(pool.members)):
         return 0
-    units = restock(pool, risen)
+    units = restock(pool, peaks)
     if units is None:
         return 0
-    draft.note(f"All {len(risen)} levels rose together: counted once, as a restock of {units}.")
-    return sum(pool.members[id].units * by for id, by in risen.items()) - units
+    draft.note(f"All {len(peaks)} levels rose together: counted once, as a restock of {units}.")
+    return sum(pool.members[id].units * by for id, by in peaks.items()) - units
 
 
 def _book(draft: Draft, moved: Levels, seen: Mapping[MemberId, Seen], *, surplus: int) -> None:

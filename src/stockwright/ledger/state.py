@@ -125,6 +125,8 @@ class RaiseWait:
     since: datetime  # when the first of them was seen
     changed_at: datetime  # when the set of risen levels last changed
     levels: Mapping[MemberId, int]  # the risen levels at `changed_at`
+    peaks: Mapping[MemberId, int]
+    """How far each level was seen above `expected` at most, also where it has fallen since."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -294,6 +294,7 @@ def _raise_wait_to_json(wait: RaiseWait) -> Json:
         "since": time_to_json(wait.since),
         "changed_at": time_to_json(wait.changed_at),
         "levels": levels_to_json(wait.levels),
+        "peaks": levels_to_json(wait.peaks),
     }
 
 
@@ -302,6 +303,7 @@ def _raise_wait_from_json(fields: Fields) -> RaiseWait:
         since=fields.time("since"),
         changed_at=fields.time("changed_at"),
         levels=levels_from_json(fields.rows("levels")),
+        peaks=levels_from_json(fields.rows("peaks")),
     )
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from stockwright.ledger.state import Entry, FreezeCode, Intent, MemberId, PoolState
 from tests.simulation.core.clock import seconds
@@ -31,6 +32,7 @@ class Tenure:
     units: int
     start: int  # seq of the read that it joined with
     accepted: int  # seq of the newest read whose value the ledger has folded in
+    calm: int = 0  # what was accepted when no rise was settling
     behind: bool = False
     """The accepted row lagged behind one of our own corrections. It bears the stamp that we knew before, so
     nothing in it tells: the correction looks undone until the next good read. Should reads really lag like
@@ -148,6 +150,9 @@ class Oracle:
         if state is None:
             return
         truth = self.pools.setdefault(commit.key, PoolTruth())
+        if commit.before is None or commit.before.raise_wait is None:
+            for stay in truth.stays.values():
+                stay.calm = stay.accepted
         for entry in commit.step.entries:
             self._enter(truth, commit, state, entry)
         if (commit.reading is not None and truth.doubt is None) or _opens(commit.step.entries):
@@ -164,7 +169,7 @@ class Oracle:
             case "left":
                 self._left(truth, _member(entry.data["member"]))
             case "observed":
-                self._observed(truth, entry, commit.reading)
+                self._observed(truth, entry, commit)
             case "intent_opened":
                 self._opened(truth, commit, state)
             case "first_read":
@@ -221,41 +226,65 @@ class Oracle:
         moved = self._shop.outside(self._outside.levels[id], after=stay.start, upto=stay.accepted)
         truth.left += stay.units * moved
 
-    def _observed(self, truth: PoolTruth, entry: Entry, reading: Reading | None) -> None:
-        moves = entry.data["moves"]
-        assert isinstance(moves, Sequence)
-        surplus = _int(entry, "surplus")
-        raised = {}
-        for move in moves:
-            id = _member(move["member"])
-            stay = truth.stays[id]
-            seq = self._row(id, reading).seq
-            raised[id] = self._shop.outside(self._outside.levels[id], after=stay.accepted, upto=seq)
-            stay.accepted, stay.behind = seq, self._is_behind(id, reading)
+    def _observed(self, truth: PoolTruth, entry: Entry, commit: Committed) -> None:
+        surplus, rises = _int(entry, "surplus"), _rises(commit.before, entry)
+        rises = {id: by for id, by in rises.items() if id in truth.stays}
         if surplus:
-            self._judge_surplus(truth, surplus, raised, _int(entry, "stock"), reading)
-            truth.surplus += surplus
+            self._judge_surplus(truth, surplus, rises, entry, commit.reading)
+        elif self._is_one_restock(truth, rises, entry):
+            raise Violation(f"I1: the levels rose by {rises} and were not counted as one restock")
+        for move in _rows(entry, "moves"):
+            id = _member(move["member"])
+            truth.stays[id].accepted = self._row(id, commit.reading).seq
+            truth.stays[id].behind = self._is_behind(id, commit.reading)
+        truth.surplus += surplus
+
+    def _is_one_restock(self, truth: PoolTruth, rises: Mapping[MemberId, int], entry: Entry) -> bool:
+        """Every member stands above what was known of it, all by the same: `once` must count that once."""
+        amounts = {truth.stays[id].units * by for id, by in rises.items()}
+        risen = {_member(move["member"]) for move in _rows(entry, "moves") if move["to"] > move["from"]}
+        together = len(truth.stays) > 1 and risen == set(truth.stays) and len(amounts) == 1
+        return together and self._scenario.policy.bulk_raise == "once"
 
     def _judge_surplus(
         self,
         truth: PoolTruth,
         surplus: int,
-        raised: Mapping[MemberId, int],
-        stock: int,
+        rises: Mapping[MemberId, int],
+        entry: Entry,
         reading: Reading | None,
     ) -> None:
-        """A rise counts once only when every member rose, by one amount or to one common stock."""
+        """A rise counts once only when every member really rose, by one amount or to one common stock."""
         if truth.tainted:
             return
         units = {id: stay.units for id, stay in truth.stays.items()}
-        amounts = {units[id] * by for id, by in raised.items()}
-        same_amount = len(amounts) == 1 and surplus == sum(units[id] * by for id, by in raised.items()) - max(
-            amounts
+        everyone = set(rises) == set(units) and all(
+            self._rose(truth, id, reading) >= rises[id] for id in rises
         )
-        same_stock = all(self._row(id, reading).quantity == stock // units[id] for id in raised)
-        everyone = set(raised) == set(truth.stays) and min(raised.values(), default=0) > 0
+        total = sum(units[id] * by for id, by in rises.items())
+        same_amount = len({units[id] * by for id, by in rises.items()}) == 1
+        same_amount = same_amount and surplus == total - total // max(len(rises), 1)
+        moved = {_member(move["member"]): move for move in _rows(entry, "moves")}
+        known = {id: move["from"] for id, move in moved.items()}
+        before = _int(entry, "stock") + surplus
+        before -= sum(units[id] * (move["to"] - move["from"]) for id, move in moved.items())
+        typed = before + total - surplus
+        same_stock = all(
+            known.get(id, self._row(id, reading).quantity) + by == typed // units[id]
+            for id, by in rises.items()
+        )
         if self._scenario.policy.bulk_raise != "once" or not everyone or not (same_amount or same_stock):
-            raise Violation(f"I1: a surplus of {surplus} was taken off although the levels rose by {raised}")
+            raise Violation(f"I1: a surplus of {surplus} was taken off although the levels rose by {rises}")
+
+    def _rose(self, truth: PoolTruth, id: MemberId, reading: Reading | None) -> int:
+        """How far the level rose at most, whatever it stood at, since no rise was settling."""
+        stay, upto = truth.stays[id], self._row(id, reading).seq
+        lowest = level = highest = 0
+        for movement in self._shop.between(self._outside.levels[id], after=stay.calm, upto=upto):
+            level += movement.delta if movement.cause != OURS else 0
+            lowest = min(lowest, level)
+            highest = max(highest, level - lowest)
+        return highest
 
     def _opened(self, truth: PoolTruth, commit: Committed, state: PoolState) -> None:
         assert state.intent is not None
@@ -476,6 +505,23 @@ def _opens(entries: Sequence[Entry]) -> bool:
 def _member(value: object) -> MemberId:
     assert isinstance(value, Sequence)
     return MemberId(str(value[0]), str(value[1]))
+
+
+def _rows(entry: Entry, name: str) -> Sequence[Mapping[str, Any]]:
+    rows = entry.data[name]
+    assert isinstance(rows, Sequence)
+    return rows
+
+
+def _rises(before: PoolState | None, entry: Entry) -> dict[MemberId, int]:
+    """How far the ledger has seen each level rise, as it says: while the rise settled, and now."""
+    wait = before.raise_wait if before else None
+    rises = dict(wait.peaks) if wait else {}
+    for move in _rows(entry, "moves"):
+        id, by = _member(move["member"]), move["to"] - move["from"]
+        if by > 0:
+            rises[id] = max(by, rises.get(id, 0))
+    return rises
 
 
 def _int(entry: Entry, name: str) -> int:

@@ -91,12 +91,13 @@ class Answer(NamedTuple):
 
 
 class Application(NamedTuple):
-    """One adjustment of ours that took effect."""
+    """One adjustment of ours that took effect, in the rows that did."""
 
     seq: int
     time_s: float
     key: str
     rows: tuple[ChangeRow, ...]
+    whole: bool = True
 
 
 class Shop:
@@ -136,15 +137,25 @@ class Shop:
         it.moved(Movement(self.seq, now_s, delta, cause, key))
         it.past.append((now_s, it.quantity, it.stamp_s, self.seq))
 
-    def adjust(self, key: str, rows: tuple[ChangeRow, ...], *, now_s: float) -> Answer:
-        """Execute one adjustment call: all rows or none, once per key when the shop replays."""
+    def adjust(
+        self,
+        key: str,
+        rows: tuple[ChangeRow, ...],
+        *,
+        now_s: float,
+        only: tuple[ChangeRow, ...] | None = None,
+    ) -> Answer:
+        """Execute one adjustment call: all rows or none, once per key when the shop replays.
+
+        `only`: the rows that take effect where the shop breaks its word and applies a part of a call.
+        """
         self.calls += 1
         known = self._answers.get(key)
         if known is not None and known[0] != rows:
             return Answer(Verdict.KEY_MISMATCH)
         if known is not None and (self.replays or self._is_applied_already(key, known[1])):
             return known[1]
-        answer = self._execute(key, rows, now_s=now_s)
+        answer = self._execute(key, rows, now_s=now_s, only=rows if only is None else only)
         self._answers[key] = (rows, answer)
         return answer
 
@@ -155,16 +166,18 @@ class Shop:
     def _is_applied_already(self, key: str, answer: Answer) -> bool:
         return key in self._concurrent and answer.verdict is Verdict.APPLIED
 
-    def _execute(self, key: str, rows: tuple[ChangeRow, ...], *, now_s: float) -> Answer:
+    def _execute(
+        self, key: str, rows: tuple[ChangeRow, ...], *, now_s: float, only: tuple[ChangeRow, ...]
+    ) -> Answer:
         gone = tuple(row.level for row in rows if self.levels[row.level].deleted)
         if gone:
             return Answer(Verdict.NO_SUCH_ITEM, gone)
         if any(self._is_stale(row) for row in rows):
             return Answer(Verdict.STALE)
-        for row in rows:
+        for row in only:
             delta = row.delta if row.sets_to is None else row.sets_to - self.levels[row.level].quantity
             self.move(row.level, delta=delta, cause=OURS, now_s=now_s, key=key)
-        application = Application(self.seq, now_s, key, rows)
+        application = Application(self.seq, now_s, key, only, whole=len(only) == len(rows))
         self.applications.append(application)
         self.on_application(application)
         return Answer(Verdict.APPLIED)
@@ -191,7 +204,8 @@ class Shop:
 
     def outside_volume(self, level: LevelKey, *, after: int, upto: int) -> int:
         """Sum of absolute outside movements, with after < seq <= upto."""
-        return sum(abs(m.delta) for m in self._between(level, after, upto) if m.cause != OURS)
+        return sum(abs(m.delta) for m in self.between(level, after=after, upto=upto) if m.cause != OURS)
 
-    def _between(self, level: LevelKey, after: int, upto: int) -> Iterable[Movement]:
+    def between(self, level: LevelKey, *, after: int, upto: int) -> Iterable[Movement]:
+        """Every movement of the level with after < seq <= upto."""
         return (m for m in self.levels[level].movements if after < m.seq <= upto)
