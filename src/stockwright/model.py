@@ -83,8 +83,9 @@ SCHEDULER_PREFIX = "mechanic/scheduler/"
 _UNIT_S = {
     "second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "month": 2592000, "year": 31536000,
 }  # fmt: skip
+MAX_DELAY = timedelta(days=36_500)
 _SUBSCRIPTION = re.compile(
-    r"(?P<topic>[a-z0-9_]+(?:/[a-z0-9_]+){2,3})(?:\+(?P<count>\d{1,9})\.(?P<unit>[a-z]+))?"
+    r"(?P<topic>[a-z0-9_]+(?:/[a-z0-9_]+){2,3})(?:\+(?P<count>\d{1,10})\.(?P<unit>[a-z]+))?"
 )
 
 
@@ -104,7 +105,7 @@ def parse_subscription(text: str) -> Subscription:
     """Read "domain/subject/verb" with an optional "+N.unit" (seconds to years, singular too).
 
     Raises:
-        StockwrightError: not of that form, an unknown unit or an unknown schedule.
+        StockwrightError: not of that form, an unknown unit, more than 100 years, or an unknown schedule.
     """
     found = _SUBSCRIPTION.fullmatch(text.strip().lower())
     if not found:
@@ -123,6 +124,8 @@ def _delay(text: str, count: str | None, unit: str | None) -> timedelta:
     seconds = _UNIT_S.get(unit.removesuffix("s"))
     if seconds is None:
         raise StockwrightError(f"The delay in {text!r} has an unknown unit. Units: {', '.join(_UNIT_S)}.")
+    if int(count) * seconds > MAX_DELAY.total_seconds():
+        raise StockwrightError(f"The delay in {text!r} is longer than 100 years. Choose a shorter one.")
     return timedelta(seconds=int(count) * seconds)
 
 

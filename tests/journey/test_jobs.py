@@ -524,6 +524,22 @@ def test_a_schedule_that_was_not_listened_to_for_a_while_does_not_catch_up(datab
     asyncio.run(story())
 
 
+def test_a_schedule_that_cannot_be_fired_holds_up_no_other(database: str) -> None:
+    async def story() -> None:
+        async with open_pool(database) as pool:
+            async with pool.connection() as conn:
+                shop = await add_shop(conn)
+                await add_automation(conn, shop, "aut_1", DAILY, "mechanic/scheduler/hourly")
+            await fire_schedules(pool, NOON)
+            async with pool.connection() as conn:  # as saved before delays had a limit
+                await conn.execute("update subscriptions set delay_s = 4e13 where topic = %s", (DAILY.topic,))
+            assert await fire_schedules(pool, NOON + timedelta(days=1)) == 1
+            async with pool.connection() as conn:
+                assert await rows(conn, "select topic from events") == [("mechanic/scheduler/hourly",)]
+
+    asyncio.run(story())
+
+
 def test_two_leaders_fire_a_slot_once(database: str) -> None:
     async def story() -> None:
         async with open_pool(database) as pool:

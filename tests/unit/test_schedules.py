@@ -1,11 +1,11 @@
-"""When schedules fire, in time zones whose clocks change."""
+"""When schedules fire, in time zones whose clocks change, and how topics with delays are written."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from stockwright.model import SCHEDULER_PREFIX, SCHEDULES, StockwrightError
+from stockwright.model import SCHEDULER_PREFIX, SCHEDULES, StockwrightError, Subscription, parse_subscription
 from stockwright.schedules import due_slot, local_moment, newest_slot, next_slot, time_zone
 
 NEW_YORK = ZoneInfo("America/New_York")  # 2026: forward on 8 March at 2:00, back on 1 November at 2:00
@@ -127,3 +127,46 @@ def test_a_local_time_is_a_moment_in_the_shops_zone(text: str, zone: str, moment
 def test_a_local_time_that_is_none_is_refused_with_what_to_write(text: str, told: str) -> None:
     with pytest.raises(StockwrightError, match=told):
         local_moment(text, ZoneInfo("Europe/Berlin"))
+
+
+# --- topics with delays -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "topic", "delay"),
+    [
+        ("shopify/inventory_levels/update", "shopify/inventory_levels/update", timedelta()),
+        (" Mechanic/Scheduler/Daily+9.hours ", "mechanic/scheduler/daily", timedelta(hours=9)),
+        ("user/sync/now+1.second", "user/sync/now", timedelta(seconds=1)),
+        ("user/sync/now+90.minutes", "user/sync/now", timedelta(minutes=90)),
+        ("user/sync/now+2.weeks", "user/sync/now", timedelta(weeks=2)),
+        ("user/sync/now+1.month", "user/sync/now", timedelta(days=30)),
+        ("user/sync/now+100.years", "user/sync/now", timedelta(days=36_500)),
+        ("user/sync/now+0.days", "user/sync/now", timedelta()),
+    ],
+)
+def test_a_topic_may_have_a_delay(text: str, topic: str, delay: timedelta) -> None:
+    read = parse_subscription(text)
+    assert read == Subscription(topic=topic, delay=delay)
+    assert parse_subscription(str(read)) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "not of the form"),
+        ("orders", "not of the form"),
+        ("a/b/c/d/e", "not of the form"),
+        ("user/sync/now+minutes", "not of the form"),
+        ("user/sync/now+-1.days", "not of the form"),
+        ("user/sync/now+12345678901.seconds", "not of the form"),
+        ("user/sync/now+1.fortnight", "unknown unit"),
+        ("mechanic/scheduler/5min", "no schedule"),
+        ("user/sync/now+101.years", "longer than 100 years"),
+        ("user/sync/now+400000.years", "longer than 100 years"),
+        ("user/sync/now+999999999.years", "longer than 100 years"),
+    ],
+)
+def test_a_topic_that_cannot_be_listened_to_is_refused_with_the_reason(text: str, why: str) -> None:
+    with pytest.raises(StockwrightError, match=why):
+        parse_subscription(text)

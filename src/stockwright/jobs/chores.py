@@ -14,7 +14,7 @@ import structlog
 from stockwright.model import EventId, NewEvent, Source
 from stockwright.schedules import due_slot, newest_slot, time_zone
 from stockwright.store import inbox, restocks, retention, schedules, signups, wake, waves
-from stockwright.store.database import Connection, Pool
+from stockwright.store.database import Connection, Pool, Unreachable
 from stockwright.store.ids import new_id
 from stockwright.store.schedules import ScheduledTopic
 
@@ -94,17 +94,28 @@ async def fire_schedules(pool: Pool, now: datetime) -> int:
     """Put an event into the inbox for every schedule whose slot has come; how many.
 
     Of the slots that were missed while nothing ran, only the newest fires. A schedule that is seen for the
-    first time fires at its next slot.
+    first time fires at its next slot. One that cannot be fired holds up no other.
     """
     async with pool.connection() as conn:
         await schedules.forget_marks(conn)
         topics = await schedules.scheduled_topics(conn)
     fired = 0
     for topic in topics:
-        if (slot := _new_slot(topic, now)) is not None:
-            async with pool.connection() as conn:
-                fired += await _fire(conn, topic, slot, now)
+        try:
+            fired += await _fire_if_due(pool, topic, now)
+        except Unreachable:
+            raise
+        except Exception:
+            LOG.exception("a schedule could not be fired", shop_id=topic.shop_id, topic=topic.topic)
     return fired
+
+
+async def _fire_if_due(pool: Pool, topic: ScheduledTopic, now: datetime) -> int:
+    slot = _new_slot(topic, now)
+    if slot is None:
+        return 0
+    async with pool.connection() as conn:
+        return await _fire(conn, topic, slot, now)
 
 
 def _new_slot(topic: ScheduledTopic, now: datetime) -> datetime | None:
