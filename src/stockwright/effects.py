@@ -4,6 +4,7 @@ It decides nothing: what an answer means for a pool is the protocol's word.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from time import monotonic
@@ -14,7 +15,7 @@ from stockwright.automations.contract import PoolChange, PoolView
 from stockwright.bookkeeping import Owner, load_pool, save_change, view_of
 from stockwright.deps import Deps, policy_of
 from stockwright.ledger import protocol
-from stockwright.ledger.state import Intent, Next, Outcome, Policy, PoolState, Reply, Step
+from stockwright.ledger.state import Intent, Next, Outcome, Policy, Reply, Step
 from stockwright.model import EffectId, ItemGid, JsonObject, Key, LocationGid, PoolId, RunId
 from stockwright.shopify.errors import ShopifyError
 from stockwright.shopify.writes import AdjustReply, AdjustRow
@@ -72,8 +73,7 @@ async def _send_once(deps: Deps, sending: Sending) -> Step | None:
     if begun is None or intent is None or intent.key != sending.intent_key:
         await _void(deps, sending.key, sending.effect_id)
         return None
-    sent = await _send(deps, sending, begun.pool.view.state, intent)
-    step = await _record_surely(deps, sending, begun, sent)
+    sent, step = await _send_surely(deps, sending, begun, intent)
     if sent.problem is not None and sent.problem.permanent:
         raise sent.problem
     return step
@@ -129,11 +129,36 @@ class _Sent:
     problem: ShopifyError | None = None
 
 
-async def _send(deps: Deps, sending: Sending, state: PoolState, intent: Intent) -> _Sent:
-    now = deps.clock()
-    if not protocol.may_send(state, key=intent.key, at=now, policy=deps.policy):
+async def _send_surely(deps: Deps, sending: Sending, begun: _Begun, intent: Intent) -> tuple[_Sent, Step]:
+    """Send, and store the answer, which only this process knows, even when the run is cancelled meanwhile.
+
+    A worker that loses the database loses its runs too. What has not left by then stays here.
+    """
+    stays = asyncio.Event()
+    try:
+        return await asyncio.shield(_send_and_record(deps, sending, begun, intent, stays))
+    except asyncio.CancelledError:
+        stays.set()
+        raise
+
+
+async def _send_and_record(
+    deps: Deps, sending: Sending, begun: _Begun, intent: Intent, stays: asyncio.Event
+) -> tuple[_Sent, Step]:
+    state = begun.pool.view.state
+
+    def may_leave() -> bool:
+        may = protocol.may_send(state, key=intent.key, at=deps.clock(), policy=deps.policy)
+        return may and not stays.is_set()
+
+    sent = await _send(deps, sending, intent, may_leave)
+    return sent, await _record_patiently(deps, sending, begun, sent)
+
+
+async def _send(deps: Deps, sending: Sending, intent: Intent, may_leave: Callable[[], bool]) -> _Sent:
+    if not may_leave():
         detail = "the worker was held up after storing the correction, so it did not send it"
-        return _Sent(reply=Reply(at=now, key=intent.key, outcome=Outcome.NOT_SENT, detail=detail))
+        return _Sent(reply=Reply(at=deps.clock(), key=intent.key, outcome=Outcome.NOT_SENT, detail=detail))
     client = await deps.clients.for_shop(sending.key.shop_id)
     rows = [
         AdjustRow(
@@ -145,7 +170,7 @@ async def _send(deps: Deps, sending: Sending, state: PoolState, intent: Intent) 
         for row in intent.rows
     ]
     reference = f"gid://stockwright/Pool/{sending.pool_id}"
-    answer = await client.adjust(key=intent.key, rows=rows, reference_uri=reference)
+    answer = await client.adjust(key=intent.key, rows=rows, reference_uri=reference, may_leave=may_leave)
     return _Sent(reply=_reply(deps, intent, answer), requests=client.requests, problem=answer.problem)
 
 
@@ -162,16 +187,11 @@ def _reply(deps: Deps, intent: Intent, answer: AdjustReply) -> Reply:
     )
 
 
-async def _record_surely(deps: Deps, sending: Sending, begun: _Begun, sent: _Sent) -> Step:
-    """Store the answer, which only this process knows, even when the run is cancelled meanwhile.
-
-    A worker that loses the database loses its runs too: the answer waits here until the database is back. An
-    answer that cannot be stored leaves the intent open, to be settled as unknown.
-    """
-    return await asyncio.shield(_record_patiently(deps, sending, begun, sent))
-
-
 async def _record_patiently(deps: Deps, sending: Sending, begun: _Begun, sent: _Sent) -> Step:
+    """Store the answer, which only this process knows; while the database is away, wait for it.
+
+    An answer that cannot be stored leaves the intent open, to be settled as unknown.
+    """
     give_up_at, tries = monotonic() + _RECORD_LIMIT_S, 0
     pool: _Pool | None = begun.pool
     while True:

@@ -3,13 +3,14 @@
 Each fault of the bundled shop strikes a correction or a read; the levels in the shop must end at the truth.
 """
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shopify_emulator import Fault, ManualClock, WebhookFault, switch_modes, switches_from
-from stockwright import engine
+from stockwright import effects, engine
 from stockwright.ledger.state import Policy
 from stockwright.model import Key
 from stockwright.store import runs, shops
@@ -355,6 +356,71 @@ def test_a_worker_that_was_held_up_does_not_send_into_a_settlement(emptied) -> N
         assert len(service.writes) == 1
 
     play(emptied, story, policy=policy)
+
+
+def test_an_answer_waits_until_the_database_is_back(emptied) -> None:
+    async def story(service: Service) -> None:
+        poster = await start(service)
+        refused = 0
+
+        async def lose_the_database(point: str) -> None:
+            nonlocal refused
+            if point == "storing" and service.writes and refused < 3:
+                refused += 1
+                raise OSError("the server closed the connection")
+
+        service.seam = lose_the_database
+        service.requests.clear()
+        poster.sell("A")
+        await service.settle()
+        assert refused == 3
+        assert service.errors == []
+        assert poster.levels() == [9, 9, 9]
+        assert await outcomes(service) == ["applied"]
+        assert len(service.writes) == 1
+
+    play(emptied, story)
+
+
+async def outcomes(service: Service) -> list[str]:
+    async with service.database.connection() as conn:
+        cursor = await conn.execute("select outcome from attempts order by effect_id desc limit 1")
+        return [row[0] for row in await cursor.fetchall()]
+
+
+@pytest.mark.parametrize(("point", "outcome"), [("executed", "applied"), ("stored", "not_sent")])
+def test_a_run_that_is_cancelled_stores_what_came_of_its_correction(emptied, point, outcome) -> None:
+    """What was sent is answered; what had not left stays."""
+
+    async def story(service: Service) -> None:
+        poster = await start(service)
+        poster.sell("A")
+        await service.shop.settle_webhooks()
+        [(pool, *_)] = [await stored_pools(service)]
+        key = Key(shop_id=service.shop_id, automation_id=pool.automation_id, subject=pool.product_id)
+        ran = await engine.run(service.deps, key)
+        sending = effects.Sending(
+            key=key,
+            run_id=ran.run_id,
+            effect_id=ran.corrections[0].effect_id,
+            pool_id=pool.pool_id,
+            intent_key=ran.corrections[0].key,
+        )
+        service.requests.clear()
+
+        async def cancel(at: str) -> None:
+            if at == point:  # the attempt is stored; the shop has applied it
+                running.cancel()
+
+        service.seam = cancel
+        running = asyncio.create_task(effects.correct(service.deps, sending))
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        while await outcomes(service) == ["started"]:  # noqa: ASYNC110 - the test's own look at the database
+            await asyncio.sleep(0)
+        assert await outcomes(service) == [outcome]
+
+    play(emptied, story)
 
 
 @pytest.mark.parametrize("point", ["reading", "shown", "sending", "executed"])

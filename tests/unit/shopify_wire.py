@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -65,6 +65,7 @@ class Rows:
     taken: list[tuple[float, float]] = field(default_factory=list)
     settled: list[dict[str, float]] = field(default_factory=list)
     blocked_s: list[float] = field(default_factory=list)
+    is_away: bool = False  # the database, when the budget is to be written down
 
     async def account(self, shop_id: ShopId) -> StoredShop:
         return self.shop
@@ -78,9 +79,13 @@ class Rows:
         return self.waits.pop(0) if self.waits else 0.0
 
     async def settle_points(self, shop_id: ShopId, **figures: float) -> None:
+        if self.is_away:
+            raise OSError("the database is away")
         self.settled.append(figures)
 
     async def block_points(self, shop_id: ShopId, *, delay_s: float) -> None:
+        if self.is_away:
+            raise OSError("the database is away")
         self.blocked_s.append(delay_s)
 
 
@@ -94,6 +99,7 @@ class Wire:
     slept_s: list[float] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     now: datetime = NOON
+    transport: httpx2.AsyncBaseTransport | None = None  # instead of the answers in order
 
     def bodies(self) -> list[Any]:
         return [json.loads(request.content) for request in self.requests]
@@ -106,12 +112,14 @@ class Wire:
         return answer if isinstance(answer, httpx2.Response) else answer(request)
 
     async def sleep(self, delay_s: float) -> None:
+        """Time passes at once."""
         self.slept_s.append(delay_s)
+        self.now += timedelta(seconds=delay_s)
 
     def clients(self) -> ShopifyClients:
         return ShopifyClients(
             self.rows,
-            open_http(httpx2.MockTransport(self._answer)),
+            open_http(self.transport or httpx2.MockTransport(self._answer)),
             CIPHER,
             lambda: self.now,
             self.sleep,

@@ -276,6 +276,77 @@ def test_while_renewal_fails_the_old_token_serves_as_long_as_it_lives() -> None:
     assert shop.requests[1].headers["X-Shopify-Access-Token"] == "shpat_old"
 
 
+@pytest.mark.parametrize(
+    ("answer", "wait_s"),
+    [(httpx2.Response(500), 60), (httpx2.Response(429, headers={"Retry-After": "300"}), 300)],
+    ids=["60 s", "Retry-After"],
+)
+def test_a_renewal_that_failed_is_not_tried_again_before_its_time(
+    answer: httpx2.Response, wait_s: int
+) -> None:
+    shop = credentials(answer, *[scopes()] * 3, granted(), scopes(), token="shpat_old", life_s=3600)
+
+    async def calls(client: ShopifyClient) -> None:
+        for passed_s in (0, 1, wait_s - 1, wait_s):
+            shop.now = NOON + timedelta(seconds=passed_s)
+            await client.granted_scopes()
+
+    run(shop, calls)
+    assert paths(shop) == ["access_token", *["graphql.json"] * 3, "access_token", "graphql.json"]
+
+
+def test_a_shop_whose_secrets_changed_is_asked_for_a_token_at_once() -> None:
+    shop = credentials(httpx2.Response(400), scopes(), granted(), scopes(), token="shpat_old", life_s=3600)
+
+    async def go() -> None:
+        clients = shop.clients()
+        await (await clients.for_shop(SHOP)).granted_scopes()
+        clients.forget(SHOP)
+        await (await clients.for_shop(SHOP)).granted_scopes()
+
+    asyncio.run(go())
+    assert paths(shop) == ["access_token", "graphql.json"] * 2
+
+
+def test_a_token_of_a_short_life_is_renewed_at_the_half_of_it() -> None:
+    shop = credentials(granted(expires_in=3600), *[scopes()] * 2, granted(expires_in=3600), scopes())
+
+    async def go() -> None:
+        clients = shop.clients()
+        for passed_s in (0, 1799, 1800):
+            shop.now = NOON + timedelta(seconds=passed_s)
+            clients.forget(SHOP)
+            await (await clients.for_shop(SHOP)).granted_scopes()
+
+    asyncio.run(go())
+    assert paths(shop) == ["access_token", *["graphql.json"] * 2, "access_token", "graphql.json"]
+
+
+def test_while_one_call_renews_the_token_others_go_on_with_the_old_one() -> None:
+    async def go() -> list[str]:
+        asked, answered = asyncio.Event(), asyncio.Event()
+
+        async def answer(request: httpx2.Request) -> httpx2.Response:
+            if not request.url.path.endswith("access_token"):
+                return scopes()
+            asked.set()
+            await answered.wait()
+            return granted()
+
+        shop = credentials(token="shpat_old", life_s=3600)
+        shop.transport = httpx2.MockTransport(answer)
+        client = await shop.client()
+        renewing = asyncio.create_task(client.granted_scopes())
+        await asked.wait()
+        await client.granted_scopes()
+        done_meanwhile = not renewing.done()
+        answered.set()
+        await renewing
+        return ["went on"] if done_meanwhile else []
+
+    assert asyncio.run(go()) == ["went on"]
+
+
 def test_a_read_whose_token_was_refused_goes_again_with_a_new_one() -> None:
     shop = credentials(httpx2.Response(401), granted(), scopes(), token="shpat_old", life_s=9000)
     ask(shop)

@@ -2,16 +2,17 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import httpx2
 import pytest
 
-from stockwright.model import ItemGid, Location, LocationGid, ProductGid, ProductRead, gid
+from stockwright.model import ItemGid, Location, LocationGid, ProductGid, ProductRead, ShopId, gid
 from stockwright.shopify.errors import ErrorCode, ShopifyError
 from stockwright.shopify.products import ProductPage
-from stockwright.shopify.sizes import PageSizes, halved, page_for
-from tests.unit.shopify_wire import Rows, StoredShop, Wire, failed, ok, wire
+from stockwright.shopify.sizes import PageSizes, Shrunk, fitting, halved, page_for
+from tests.unit.shopify_wire import NOON, SHOP, Rows, StoredShop, Wire, failed, ok, wire
 
 TEA = ProductGid(gid("Product", 1))
 LAST = {"hasNextPage": False, "endCursor": None}
@@ -181,8 +182,30 @@ def test_sizes_are_given_up_in_their_order() -> None:
 
 
 def test_sizes_fit_the_formula_before_anything_is_sent() -> None:
-    fitting = PageSizes().fitting("x", {"products": 64}, lambda sizes: sizes["products"] * 100)
-    assert fitting == {"products": 8}
+    sizes = fitting({"products": 64}, Shrunk(), lambda sizes: sizes["products"] * 100)
+    assert sizes == {"products": 8}
+
+
+def test_calls_that_found_the_same_sizes_too_costly_shrink_them_once() -> None:
+    sizes = PageSizes(lambda: NOON)
+    first, second = sizes.shrunk(SHOP, "x"), sizes.shrunk(SHOP, "x")
+    sizes.shrink(SHOP, "x", first)
+    sizes.shrink(SHOP, "x", second)
+    assert sizes.shrunk(SHOP, "x").times == 1
+    assert sizes.shrunk(ShopId(8), "x").times == 0, "another shop's sizes are its own"
+
+
+def test_sizes_that_shrank_grow_again_after_half_an_hour() -> None:
+    now = NOON
+    sizes = PageSizes(lambda: now)
+    for _ in range(3):
+        sizes.shrink(SHOP, "x", sizes.shrunk(SHOP, "x"))
+    now += timedelta(minutes=29)
+    assert sizes.shrunk(SHOP, "x").times == 3
+    now += timedelta(minutes=1)
+    assert [sizes.shrunk(SHOP, "x").times for _ in range(2)] == [2, 2]
+    now += timedelta(hours=1)
+    assert sizes.shrunk(SHOP, "x").times == 1
 
 
 def test_a_page_is_a_usual_size_that_holds_the_rows() -> None:

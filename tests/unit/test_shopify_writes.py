@@ -1,6 +1,7 @@
 """Every answer to a write becomes the outcome that is surely true, and a write is never sent twice."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx2
@@ -48,6 +49,47 @@ def test_a_row_always_carries_the_value_that_it_changes_from_and_the_key_is_on_t
     }
     assert (reply.outcome, reply.detail) == (WriteOutcome.APPLIED, GROUP["id"])
     assert reply.applied_at is not None and reply.applied_at.isoformat() == "2026-11-20T12:00:01+00:00"
+
+
+COST = {
+    "requestedQueryCost": 10,
+    "actualQueryCost": 10,
+    "throttleStatus": {"maximumAvailable": 4000, "currentlyAvailable": 3990, "restoreRate": 200},
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (
+            ok(
+                {"inventoryAdjustQuantities": {"inventoryAdjustmentGroup": GROUP, "userErrors": []}},
+                cost=COST,
+            ),
+            WriteOutcome.APPLIED,
+        ),
+        (httpx2.Response(429), WriteOutcome.THROTTLED),
+    ],
+)
+def test_an_answer_is_not_lost_when_the_database_goes_before_the_budget_is_noted(
+    answer: Answer, outcome: WriteOutcome
+) -> None:
+    assert adjust(wire(answer, rows=Rows(is_away=True))).outcome is outcome
+
+
+def test_a_write_that_waited_too_long_for_points_does_not_leave() -> None:
+    shop = wire(rows=Rows(waits=[4.0]))
+
+    async def run() -> AdjustReply:
+        client = await shop.client()
+        until = shop.now + timedelta(seconds=3)
+        return await client.adjust(
+            key="k-1", rows=(ROW,), reference_uri="gid://x/y/1", may_leave=lambda: shop.now <= until
+        )
+
+    reply = asyncio.run(run())
+    assert reply.outcome is WriteOutcome.NOT_SENT and "waited too long" in reply.detail
+    assert shop.slept_s == [4.0] and shop.requests == []
 
 
 ANSWERS: dict[str, tuple[Answer, WriteOutcome]] = {

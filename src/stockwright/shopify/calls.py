@@ -6,7 +6,7 @@ Nothing here knows an operation; nothing elsewhere in the package sends to the A
 import asyncio
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -29,6 +29,7 @@ READ_TRIES = 3
 MAX_RETRY_WAIT_S = 60.0
 
 Backoff = Callable[[int], float]
+MayLeave = Callable[[], bool]
 Warn = Callable[[ShopId, str], None]
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,11 @@ log = structlog.get_logger(__name__)
 def jittered_backoff_s(attempt: int) -> float:
     """0.5 s, 1 s, 2 s ..., each shortened by up to half at random so that waiters spread."""
     return float(0.5 * 2 ** (attempt - 1) * random.uniform(0.5, 1.0))
+
+
+def at_any_time() -> bool:
+    """Most requests may leave however long they have waited."""
+    return True
 
 
 def log_warning(shop_id: ShopId, text: str) -> None:
@@ -52,11 +58,11 @@ class Wiring:
     http: httpx2.AsyncClient
     tokens: Tokens
     clock: Callable[[], datetime]
+    sizes: PageSizes
     sleep: Sleep = asyncio.sleep
     backoff_s: Backoff = jittered_backoff_s
     warn: Warn = log_warning
     costs: LearntCosts = field(default_factory=LearntCosts)
-    sizes: PageSizes = field(default_factory=PageSizes)
     warned: set[tuple[ShopId, str]] = field(default_factory=set)  # (shop, API version): told once
 
 
@@ -89,24 +95,37 @@ class Caller:
             await self.wiring.sleep(delay_s)
         return await self._once(query, variables, priority=priority, max_wait_s=limit_s)
 
-    async def write(self, name: str, variables: JsonObject) -> Node:
+    async def write(self, name: str, variables: JsonObject, *, may_leave: MayLeave = at_any_time) -> Node:
         """The data of the mutation of this name; see `send`."""
-        return await self.send(operation(name), variables)
+        return await self.send(operation(name), variables, may_leave=may_leave)
 
     async def send(
-        self, mutation: Operation, variables: JsonObject, *, priority: Priority = Priority.EVENT
+        self,
+        mutation: Operation,
+        variables: JsonObject,
+        *,
+        priority: Priority = Priority.EVENT,
+        may_leave: MayLeave = at_any_time,
     ) -> Node:
-        """The data of a mutation, sent at most once.
+        """The data of a mutation, sent at most once, and only if it still `may_leave` when its turn has come.
 
         Raises:
             ShopifyError: `may_have_run` says whether it may have been executed all the same.
         """
         assert mutation.is_mutation
         limit_s = MAX_WAIT_S["write" if priority is Priority.EVENT else "scan"]
-        return await self._once(mutation, variables, priority=priority, max_wait_s=limit_s)
+        return await self._once(
+            mutation, variables, priority=priority, max_wait_s=limit_s, may_leave=may_leave
+        )
 
     async def _once(
-        self, query: Operation, variables: JsonObject, *, priority: Priority, max_wait_s: float
+        self,
+        query: Operation,
+        variables: JsonObject,
+        *,
+        priority: Priority,
+        max_wait_s: float,
+        may_leave: MayLeave = at_any_time,
     ) -> Node:
         token = self._token or await self.wiring.tokens.current(self.account)
         key = (query.name, tuple(value for value in variables.values() if isinstance(value, int)))
@@ -119,6 +138,8 @@ class Caller:
             max_wait_s=max_wait_s,
             sleep=self.wiring.sleep,
         )
+        if not may_leave():
+            raise _too_late(self.account)
         answer = await self._sent(query, variables, token)
         if answer.status == 401:
             await self._refused(token)
@@ -147,13 +168,22 @@ class Caller:
             payload = answers.payload_of(answer, domain)
         except ShopifyError as error:
             if error.code is ErrorCode.THROTTLED and error.retry_after_s:
-                await self.wiring.rows.block_points(self.account.shop_id, delay_s=error.retry_after_s)
+                await self._pace(
+                    self.wiring.rows.block_points(self.account.shop_id, delay_s=error.retry_after_s)
+                )
             raise
         report = answers.cost_of(payload)
         if report is not None:
             self.wiring.costs.learn(key, report.requested)
-        await budget.settle(self.wiring.rows, self.account.shop_id, taken=taken, report=report)
+        await self._pace(budget.settle(self.wiring.rows, self.account.shop_id, taken=taken, report=report))
         return answers.data_of(payload, domain=domain, cost=report)
+
+    async def _pace(self, write: Awaitable[None]) -> None:
+        """Note what only steers our pace: an answer that came must not be lost over it."""
+        try:
+            await write
+        except Exception as error:  # noqa: BLE001 - whatever the rows are kept in
+            log.warning("the API budget could not be noted", shop=self.account.domain, error=str(error))
 
     async def _refused(self, token: Token) -> None:
         """After a 401: have another token for the next call, and say that this one was not executed."""
@@ -201,6 +231,14 @@ def _unanswered(account: Account, error: Exception) -> ShopifyError:
         f"{account.domain} gave no whole answer ({error}). It is tried again.",
         permanent=False,
         may_have_run=True,
+    )
+
+
+def _too_late(account: Account) -> ShopifyError:
+    return ShopifyError(
+        ErrorCode.TOO_LATE,
+        f"A request to {account.domain} waited too long for its turn to be sent. Nothing was sent.",
+        permanent=False,
     )
 
 

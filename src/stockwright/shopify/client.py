@@ -23,12 +23,22 @@ from stockwright.shopify import (
 )
 from stockwright.shopify.accounts import Account, ShopRows
 from stockwright.shopify.budget import Priority, Sleep
-from stockwright.shopify.calls import Backoff, Caller, Warn, Wiring, jittered_backoff_s, log_warning
+from stockwright.shopify.calls import (
+    Backoff,
+    Caller,
+    MayLeave,
+    Warn,
+    Wiring,
+    at_any_time,
+    jittered_backoff_s,
+    log_warning,
+)
 from stockwright.shopify.catalogue import ItemOwner, ShopAnswer
 from stockwright.shopify.picking import NamedItem, Picked
 from stockwright.shopify.preorders import OrderPage
 from stockwright.shopify.products import ProductPage
 from stockwright.shopify.publications import Placement, PlacementReply
+from stockwright.shopify.sizes import PageSizes
 from stockwright.shopify.subscriptions import SubscriptionState, WebhookSubscription
 from stockwright.shopify.tokens import Tokens
 from stockwright.shopify.variants import VariantCard
@@ -155,11 +165,17 @@ class ShopifyClient:
         return await catalogue.list_texts(self._caller, "product_tags", "productTags")
 
     async def adjust(
-        self, *, key: str, rows: Sequence[AdjustRow], reference_uri: str, reason: str = "correction"
+        self,
+        *,
+        key: str,
+        rows: Sequence[AdjustRow],
+        reference_uri: str,
+        reason: str = "correction",
+        may_leave: MayLeave = at_any_time,
     ) -> AdjustReply:
         """Send one adjustment, once; never raises for what the wire does. See shopify.writes."""
         return await writes.adjust(
-            self._caller, key=key, rows=rows, reference_uri=reference_uri, reason=reason
+            self._caller, key=key, rows=rows, reference_uri=reference_uri, reason=reason, may_leave=may_leave
         )
 
     async def order_moves(
@@ -213,6 +229,7 @@ class ShopifyClients:
             http=http,
             tokens=Tokens(rows, http, cipher, clock),
             clock=clock,
+            sizes=PageSizes(clock),
             sleep=sleep,
             backoff_s=backoff_s,
             warn=warn,
@@ -230,6 +247,7 @@ class ShopifyClients:
     def forget(self, shop_id: ShopId) -> None:
         """Read the shop's row again next time: its secrets or address changed."""
         self._accounts.pop(shop_id, None)
+        self._wiring.tokens.forget(shop_id)
 
     async def _account(self, shop_id: ShopId) -> Account:
         now = self._clock()

@@ -19,6 +19,7 @@ class ErrorCode(StrEnum):
     BAD_ANSWER = "bad_answer"  # an answer that is not what the API documents
     INVALID_REQUEST = "invalid_request"  # the request was refused as malformed: our fault
     BUDGET = "budget"  # waited too long for points; never sent
+    TOO_LATE = "too_late"  # waited until it must not leave any more; never sent
     LIMIT = "limit"  # a written limit of ours was reached
     CHANGED = "changed"  # what was read changed between two pages of it
     CONFIGURATION = "configuration"  # stored settings of the shop do not fit
@@ -46,6 +47,11 @@ class ShopifyError(StockwrightError):
         self.permanent = permanent
         self.may_have_run = may_have_run
         self.retry_after_s = retry_after_s
+
+    @property
+    def shuts_out(self) -> bool:
+        """Whether no call of this shop can succeed until something is done: revoked, uninstalled, frozen, locked."""
+        return self.permanent and self.code in (ErrorCode.UNAUTHORIZED, ErrorCode.SHOP_LOCKED)
 
 
 def bad_answer(what: str, *, may_have_run: bool = True) -> ShopifyError:

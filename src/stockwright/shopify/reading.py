@@ -11,7 +11,7 @@ from stockwright.shopify.budget import Priority
 from stockwright.shopify.calls import Caller
 from stockwright.shopify.errors import ErrorCode, ShopifyError
 from stockwright.shopify.operations import operation
-from stockwright.shopify.sizes import MAX_PAGE, Sizes
+from stockwright.shopify.sizes import MAX_PAGE, Sizes, fitting
 from stockwright.shopify.wire import ItemLevels, Node, item_levels
 
 T = TypeVar("T")
@@ -30,16 +30,18 @@ class CountedReads:
 
     async def paged(self, name: str, wanted: Sizes, variables: JsonObject) -> Node:
         """A query with page sizes, made smaller when the server finds it too costly."""
-        query, sizes = operation(name), self._caller.wiring.sizes
+        query, shop_id = operation(name), self._caller.account.shop_id
+        known = self._caller.wiring.sizes
         while True:
-            fitting = sizes.fitting(name, wanted, lambda tried: query.cost({**variables, **tried}))
+            shrunk = known.shrunk(shop_id, name)
+            sizes = fitting(wanted, shrunk, lambda tried: query.cost({**variables, **tried}))
             self._count()
             try:
-                return await self._caller.read(name, {**variables, **fitting}, priority=self._priority)
+                return await self._caller.read(name, {**variables, **sizes}, priority=self._priority)
             except ShopifyError as error:
-                if error.code is not ErrorCode.TOO_COSTLY or max(fitting.values()) <= 1:
+                if error.code is not ErrorCode.TOO_COSTLY or max(sizes.values()) <= 1:
                     raise
-                sizes.shrink(name)
+                known.shrink(shop_id, name, shrunk)
 
     async def levels_after(self, item: ItemLevels) -> ItemLevels | None:
         """The next page of an item's levels; None when the item was deleted."""

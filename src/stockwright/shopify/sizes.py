@@ -1,11 +1,15 @@
 """Page sizes that fit one query under 1000 points, whatever cost rule the server applies. No I/O."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from stockwright.model import ShopId
 from stockwright.shopify.cost import MAX_QUERY_COST
 
 Sizes = Mapping[str, int]
 MAX_PAGE = 250
+GROW_AFTER = timedelta(minutes=30)
 _STEPS = (10, 25, 50, 100, MAX_PAGE)
 
 
@@ -14,24 +18,50 @@ def page_for(count: int) -> int:
     return next((step for step in _STEPS if step >= count), MAX_PAGE)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shrunk:
+    """How often the sizes of one operation at one shop were halved, and when that was last looked at."""
+
+    times: int = 0
+    at: datetime | None = None
+
+
 class PageSizes:
-    """Remembers, per operation, how often its sizes had to be halved. One per process."""
+    """Remembers, per shop and operation, how often its sizes had to be halved. One per process.
 
-    def __init__(self) -> None:
-        self._halved: dict[str, int] = {}
+    After a while one halving less is tried: a cost rule may change, and one odd product must not slow a shop for ever.
+    """
 
-    def fitting(self, name: str, wanted: Sizes, cost: Callable[[Sizes], int]) -> Sizes:
-        """`wanted`, halved as often as the server made us, and further until the formula fits too."""
-        sizes = wanted
-        for _ in range(self._halved.get(name, 0)):
-            sizes = halved(sizes)
-        while cost(sizes) > MAX_QUERY_COST and (smaller := halved(sizes)) != sizes:
-            sizes = smaller
-        return sizes
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._shrunk: dict[tuple[ShopId, str], Shrunk] = {}
 
-    def shrink(self, name: str) -> None:
-        """The server found the last sizes too costly."""
-        self._halved[name] = self._halved.get(name, 0) + 1
+    def shrunk(self, shop_id: ShopId, name: str) -> Shrunk:
+        """What is known now; hand it to `fitting`, and to `shrink` when the sizes were too costly."""
+        known = self._shrunk.get((shop_id, name), Shrunk())
+        if known.at is None or self._clock() - known.at < GROW_AFTER:
+            return known
+        return self._keep(shop_id, name, known.times - 1)
+
+    def shrink(self, shop_id: ShopId, name: str, was: Shrunk) -> None:
+        """The server found the sizes of `was` too costly; calls that failed with the same ones shrink them once."""
+        if self._shrunk.get((shop_id, name), Shrunk()) == was:
+            self._keep(shop_id, name, was.times + 1)
+
+    def _keep(self, shop_id: ShopId, name: str, times: int) -> Shrunk:
+        known = Shrunk(times=times, at=self._clock() if times else None)
+        self._shrunk[shop_id, name] = known
+        return known
+
+
+def fitting(wanted: Sizes, was: Shrunk, cost: Callable[[Sizes], int]) -> Sizes:
+    """`wanted`, halved as often as the server made us, and further until the formula fits too."""
+    sizes = wanted
+    for _ in range(was.times):
+        sizes = halved(sizes)
+    while cost(sizes) > MAX_QUERY_COST and (smaller := halved(sizes)) != sizes:
+        sizes = smaller
+    return sizes
 
 
 def halved(sizes: Sizes) -> Sizes:

@@ -1,6 +1,7 @@
 """Access tokens: the static one, and the client credentials grant, renewed ahead of time by one process.
 
-A renewal ends before a call is sent and never inside one. Tokens are stored sealed and never logged.
+A renewal ends before a call is sent and never inside one; one that failed is not tried again before its time.
+Tokens are stored sealed and never logged.
 Source: docs/apps/build/authentication-authorization/client-credentials-grant.
 """
 
@@ -21,10 +22,13 @@ from stockwright.shopify.errors import ErrorCode, ShopifyError, bad_answer
 from stockwright.shopify.transport import HttpAnswer, NotSent, Unanswered, post
 from stockwright.shopify.wire import Node
 
-RENEW_BEFORE_S = 2 * 3600  # renewed when less life than this is left
+RENEW_BEFORE_S = 2 * 3600  # renewed when less life than this is left, or less than half of it
 MIN_LIFE_S = 60  # a token with less left is not used, even when renewal fails
 DEFAULT_LIFE_S = 86399
+GRANT_LIMIT_S = 10.0  # of one request for a token: the shop's row is locked meanwhile
+RENEWALS_AT_ONCE = 2  # of one process: each holds a database connection while it asks
 RETRY_AFTER_DEFAULT_S = 2.0
+NO_HURRY_S = 60.0  # after a renewal that failed while the old token lives
 MAX_RETRY_AFTER_S = 3600.0
 
 log = structlog.get_logger(__name__)
@@ -39,6 +43,14 @@ class Token:
 
     def __repr__(self) -> str:
         return f"Token(expires_at={self.expires_at})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pause:
+    """Why and until when no token is asked for."""
+
+    until: datetime
+    error: ShopifyError
 
 
 class Tokens:
@@ -56,6 +68,9 @@ class Tokens:
         self._cipher = cipher
         self._clock = clock
         self._locks: dict[ShopId, asyncio.Lock] = {}
+        self._at_once = asyncio.Semaphore(RENEWALS_AT_ONCE)
+        self._pauses: dict[ShopId, _Pause] = {}
+        self._lives_s: dict[ShopId, float] = {}  # of the newest token that this process was granted
 
     async def current(self, account: Account) -> Token:
         """The token to call with.
@@ -66,17 +81,21 @@ class Tokens:
         if account.auth_mode == AuthMode.ACCESS_TOKEN:
             return self._static(account)
         stored = self._stored(account)
-        if stored and self._life_s(stored) > RENEW_BEFORE_S:
+        if stored is not None and self._is_fresh(account.shop_id, stored):
+            return stored
+        if stored is None or not self._lives(stored):
+            return await self._renewed(account.shop_id, refused=None)
+        if self._must_wait(account.shop_id):
             return stored
         try:
             return await self._renewed(account.shop_id, refused=None)
         except ShopifyError as error:
-            if stored and self._life_s(stored) > MIN_LIFE_S:
-                log.warning(
-                    "token renewal failed, the old one still holds", shop=account.domain, why=str(error)
-                )
-                return stored
-            raise
+            log.warning("token renewal failed, the old one still holds", shop=account.domain, why=str(error))
+            return stored
+
+    def forget(self, shop_id: ShopId) -> None:
+        """Ask again at once: the shop's secrets changed, or a person wants to know."""
+        self._pauses.pop(shop_id, None)
 
     async def replace(self, account: Account, refused: Token) -> Token:
         """Another token after the shop refused this one with 401.
@@ -99,24 +118,64 @@ class Tokens:
             return None
         return Token(text=self._cipher.open(account.token), expires_at=account.token_expires_at)
 
+    def _lives(self, token: Token) -> bool:
+        return self._life_s(token) > MIN_LIFE_S
+
     def _life_s(self, token: Token) -> float:
         return (token.expires_at - self._clock()).total_seconds() if token.expires_at else float("inf")
 
+    def _is_fresh(self, shop_id: ShopId, token: Token) -> bool:
+        whole_s = self._lives_s.get(shop_id, DEFAULT_LIFE_S)
+        return self._life_s(token) > min(RENEW_BEFORE_S, whole_s / 2)
+
+    def _must_wait(self, shop_id: ShopId) -> bool:
+        """Whether a renewal is under way, or would come too soon after one that failed."""
+        return self._lock(shop_id).locked() or self._at_once.locked() or self._pause(shop_id) is not None
+
+    def _lock(self, shop_id: ShopId) -> asyncio.Lock:
+        return self._locks.setdefault(shop_id, asyncio.Lock())
+
+    def _pause(self, shop_id: ShopId) -> _Pause | None:
+        pause = self._pauses.get(shop_id)
+        return pause if pause is not None and self._clock() < pause.until else None
+
     async def _renewed(self, shop_id: ShopId, *, refused: Token | None) -> Token:
-        # The lock of this process keeps its waiters from each holding a database connection.
-        async with self._locks.setdefault(shop_id, asyncio.Lock()), self._rows.renewing(shop_id) as renewal:
-            stored = self._stored(renewal.account)
-            if stored and self._is_news(stored, refused):
-                return stored
-            token = await self._granted(renewal.account)
-            assert token.expires_at is not None
-            await renewal.save(self._cipher.seal(token.text), expires_at=token.expires_at)
+        # The locks of this process keep its waiters from each holding a database connection.
+        async with self._lock(shop_id), self._at_once:
+            if (pause := self._pause(shop_id)) is not None:
+                raise self._again(pause)
+            async with self._rows.renewing(shop_id) as renewal:
+                stored = self._stored(renewal.account)
+                if stored and self._is_news(shop_id, stored, refused):
+                    return stored
+                try:
+                    token = await self._granted(renewal.account)
+                except ShopifyError as error:
+                    self._put_off(
+                        shop_id, error, hurries=refused is not None or not (stored and self._lives(stored))
+                    )
+                    raise
+                assert token.expires_at is not None
+                await renewal.save(self._cipher.seal(token.text), expires_at=token.expires_at)
+            self._lives_s[shop_id] = self._life_s(token)
+            self._pauses.pop(shop_id, None)
             return token
 
-    def _is_news(self, stored: Token, refused: Token | None) -> bool:
+    def _put_off(self, shop_id: ShopId, error: ShopifyError, *, hurries: bool) -> None:
+        if error.retry_after_s is None:
+            error.retry_after_s = RETRY_AFTER_DEFAULT_S if hurries else NO_HURRY_S
+        until = self._clock() + timedelta(seconds=error.retry_after_s)
+        self._pauses[shop_id] = _Pause(until=until, error=error)
+
+    def _again(self, pause: _Pause) -> ShopifyError:
+        left_s = (pause.until - self._clock()).total_seconds()
+        error = pause.error
+        return ShopifyError(error.code, str(error), permanent=error.permanent, retry_after_s=left_s)
+
+    def _is_news(self, shop_id: ShopId, stored: Token, refused: Token | None) -> bool:
         if refused is not None:
             return stored.text != refused.text
-        return self._life_s(stored) > RENEW_BEFORE_S
+        return self._is_fresh(shop_id, stored)
 
     async def _granted(self, account: Account) -> Token:
         body = urlencode(
@@ -130,7 +189,7 @@ class Tokens:
         asked_at = self._clock()
         try:
             url = f"{account.api_url}/admin/oauth/access_token"
-            answer = await post(self._http, url, headers=headers, body=body)
+            answer = await post(self._http, url, headers=headers, body=body, timeout_s=GRANT_LIMIT_S)
         except (NotSent, Unanswered) as error:
             raise _unavailable(f"The token endpoint of {account.domain} did not answer ({error}).") from error
         return _token(answer, account, asked_at)

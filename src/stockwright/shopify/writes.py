@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from stockwright.model import ItemGid, JsonObject, LocationGid
-from stockwright.shopify.calls import Caller
+from stockwright.shopify.calls import Caller, MayLeave, at_any_time
 from stockwright.shopify.errors import ErrorCode, ShopifyError
 from stockwright.shopify.wire import Node
 
@@ -26,7 +26,7 @@ class WriteOutcome(StrEnum):
     STALE = "stale"  # a compare-and-set value no longer held: nothing was written
     NOT_SENT = "not_sent"  # surely not executed; `problem` says why
     THROTTLED = "throttled"  # not executed; same key after the wait
-    IN_PROGRESS = "in_progress"  # the same key is being executed: same key after a pause
+    IN_PROGRESS = "in_progress"  # the same key is being executed: what becomes of that is not known
     KEY_MISMATCH = "key_mismatch"  # the key was used with other rows: our fault
     PREVIOUS_FAILED = "previous_failed"  # read again, new key
     REFUSED = "refused"  # nothing was written; `offending_rows` may name the rows
@@ -81,16 +81,22 @@ _REFUSED = frozenset(
 
 
 async def adjust(
-    caller: Caller, *, key: str, rows: Sequence[AdjustRow], reference_uri: str, reason: str = "correction"
+    caller: Caller,
+    *,
+    key: str,
+    rows: Sequence[AdjustRow],
+    reference_uri: str,
+    reason: str = "correction",
+    may_leave: MayLeave = at_any_time,
 ) -> AdjustReply:
-    """Send one adjustment, once. Never raises for what the wire does.
+    """Send one adjustment, once, if it still `may_leave` after its waits. Never raises for what the wire does.
 
     Raises:
         ValueError: rows that must never be sent: none, over 250, a zero or huge delta, a pair twice.
     """
     variables = {"input": _input(rows, reference_uri, reason), "key": _checked_key(key)}
     try:
-        data = await caller.write("adjust_quantities", variables)
+        data = await caller.write("adjust_quantities", variables, may_leave=may_leave)
         return _reply(data.optional_child(_ROOT))
     except ShopifyError as error:
         return _failed(error)

@@ -14,6 +14,8 @@ from stockwright.store import budgets, shops
 from stockwright.store.database import Connection, Pool, singly
 from stockwright.store.shops import Shop
 
+_PACE_WAIT_S = 1.0  # for a connection, to note what only steers our pace: an answer of the shop waits for it
+
 
 @dataclass(frozen=True, kw_only=True)
 class LockedShop:
@@ -58,7 +60,7 @@ class ShopRows:
         self, shop_id: ShopId, *, refund: float, available: float, capacity: float, restore_rate: float
     ) -> None:
         """See stockwright.store.budgets.settle."""
-        async with singly(self._pool) as conn:
+        async with singly(self._pool, wait_s=_PACE_WAIT_S) as conn:
             await budgets.settle(
                 conn,
                 shop_id,
@@ -70,7 +72,7 @@ class ShopRows:
 
     async def block_points(self, shop_id: ShopId, *, delay_s: float) -> None:
         """See stockwright.store.budgets.block."""
-        async with singly(self._pool) as conn:
+        async with singly(self._pool, wait_s=_PACE_WAIT_S) as conn:
             await budgets.block(conn, shop_id, delay_s=delay_s)
 
 
