@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from math import isfinite
 from time import monotonic
 from types import TracebackType
@@ -23,6 +24,7 @@ from stockwright.model import WHOLE_SHOP, EventId, JsonObject, NewEvent, ShopId,
 from stockwright.shopify.signatures import webhook_is_genuine
 from stockwright.store import inbox as store
 from stockwright.store.database import Collided, Pool, Refused, Unreachable, singly
+from stockwright.store.shops import could_be_domain
 
 LOG = structlog.get_logger(__name__)
 
@@ -124,11 +126,11 @@ def _refuse(constant: str) -> NoReturn:
 def _instant(text: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(text) if text else None
-    except ValueError:
+        if found is None:
+            return None
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):  # no time, or one that is in no year of UTC
         return None
-    if found is None:
-        return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def subject_of(topic: str, payload: JsonObject) -> str:
@@ -152,39 +154,98 @@ def _gid(kind: str, number: object) -> str:
     return gid(kind, text) if _NUMBER.fullmatch(text) else WHOLE_SHOP
 
 
-class CachedSenders:
-    """Remembers senders, and domains that are none, for a few seconds; holds at most `limit` of them.
+class NotAsked(ConnectionError):
+    """A sender was not looked up: the database has just failed to answer, or too many wait for it."""
 
-    Asks for two at a time. While more want to be asked for, a known sender is good for a minute: a flood of
-    unknown domains neither takes the connections of the writers nor makes known shops wait.
+
+@dataclass(frozen=True, kw_only=True)
+class LookUps:
+    """How senders are looked up, and how long what was found is good."""
+
+    answer_s: float = 2.0  # from the question to its answer
+    at_once: int = 2  # the writers need connections too
+    waiting: int = 200  # questions that may wait; more are turned away
+    keep_s: float = 5.0
+    failure_s: float = 1.0  # for which nobody asks again after a failure
+    remembered: int = 10_000  # senders, and domains that are none
+
+
+class CachedSenders:
+    """Remembers senders, and domains that are none, for a few seconds.
+
+    While more want to be asked for than may be, or the database has just failed to answer, a known sender is good
+    for a minute: a flood of unknown domains neither takes the connections of the writers nor makes known shops wait.
     """
 
     def __init__(
-        self,
-        find: FindSender,
-        *,
-        keep_s: float = 5.0,
-        limit: int = 10_000,
-        clock: Callable[[], float] = monotonic,
+        self, find: FindSender, limits: LookUps | None = None, *, clock: Callable[[], float] = monotonic
     ) -> None:
         self._find = find
-        self._keep_s = keep_s
-        self._limit = limit
+        self._limits = limits or LookUps()
         self._clock = clock
         self._known: dict[str, tuple[float, Sender | None]] = {}
-        self._asking = asyncio.Semaphore(2)
+        self._asking = asyncio.Semaphore(self._limits.at_once)
+        self._asked: dict[str, asyncio.Task[Sender | None]] = {}
+        self._waiting = 0
+        self._failing_until = float("-inf")
 
     async def __call__(self, domain: str, /) -> Sender | None:
-        until, sender = self._known.get(domain, (0.0, None))
+        """The sender; None when there is none.
+
+        Raises:
+            NotAsked, TimeoutError: it is not known, and the database does not answer in time.
+        """
+        if not could_be_domain(domain):
+            return None
+        until, sender = self._known.get(domain, (float("-inf"), None))
         now = self._clock()
-        if until > now or (sender and self._asking.locked() and until + _IN_A_FLOOD_S > now):
+        if until > now or (sender and self._is_pressed(now) and until + _IN_A_FLOOD_S > now):
             return sender
+        if self._waiting >= self._limits.waiting:
+            raise NotAsked("Too many senders wait to be looked up.")
+        self._waiting += 1
+        try:
+            return await self._answer(domain)
+        finally:
+            self._waiting -= 1
+
+    def _is_pressed(self, now: float) -> bool:
+        return self._asking.locked() or now < self._failing_until
+
+    async def _answer(self, domain: str) -> Sender | None:
+        """One question for all who want to know the same. Who waits is answered in time, also when it is not."""
+        task = self._asked.get(domain)
+        if task is None:
+            task = self._asked[domain] = asyncio.create_task(self._ask(domain))
+            task.add_done_callback(partial(self._forget_question, domain))
+        try:
+            async with asyncio.timeout(self._limits.answer_s):
+                return await asyncio.shield(task)
+        except TimeoutError:
+            self._note_failure()
+            raise
+
+    def _forget_question(self, domain: str, task: "asyncio.Task[Sender | None]") -> None:
+        del self._asked[domain]
+        if not task.cancelled():
+            task.exception()  # told to whoever still waits; nobody has to
+
+    async def _ask(self, domain: str) -> Sender | None:
         async with self._asking:
-            sender = await self._find(domain)
-        if len(self._known) >= self._limit:
+            if self._clock() < self._failing_until:
+                raise NotAsked("The database has just failed to answer.")
+            try:
+                sender = await self._find(domain)
+            except Unreachable:
+                self._note_failure()
+                raise
+        if len(self._known) >= self._limits.remembered:
             self._known.clear()
-        self._known[domain] = (self._clock() + self._keep_s, sender)
+        self._known[domain] = (self._clock() + self._limits.keep_s, sender)
         return sender
+
+    def _note_failure(self) -> None:
+        self._failing_until = self._clock() + self._limits.failure_s
 
 
 # --- storing -------------------------------------------------------------------------------------
@@ -195,6 +256,7 @@ class Received(StrEnum):
 
     STORED = "stored"
     DUPLICATE = "duplicate"  # the same delivery was stored before
+    UNKNOWN_SHOP = "unknown_shop"  # the shop was removed meanwhile
     REFUSED = "refused"  # the database will never take these values
     BUSY = "busy"  # too many wait already: send it again later
     UNAVAILABLE = "unavailable"  # the database is away or slow: send it again later
@@ -209,6 +271,8 @@ class Limits:
     queue_rows: int = 2000
     answer_s: float = 2.0  # from the arrival of an event to its answer
 
+
+_RECEIVED = {True: Received.STORED, False: Received.DUPLICATE, None: Received.UNKNOWN_SHOP}
 
 _Waiting = tuple[NewEvent, "asyncio.Future[Received]"]
 
@@ -240,6 +304,11 @@ class Inbox:
         for writer in self._writers:
             writer.cancel()
         await asyncio.gather(*self._writers, return_exceptions=True)
+
+    @property
+    def answer_s(self) -> float:
+        """How long an event may take from its arrival to its answer."""
+        return self._limits.answer_s
 
     @property
     def waiting(self) -> int:
@@ -287,13 +356,13 @@ class Inbox:
             return
         try:
             stored = await self._store([event for event, _ in live])
-        except (*Refused, ValueError) as error:
+        except (*Refused, ValueError, RecursionError) as error:
             await self._write_singly(live, error)
         except (*Unreachable, TimeoutError) as error:
             self._turn_away(live, error)
         else:
             for (_, answer), is_new in zip(live, stored, strict=True):
-                _answer(answer, Received.STORED if is_new else Received.DUPLICATE)
+                _answer(answer, _RECEIVED[is_new])
 
     async def _write_singly(self, batch: list[_Waiting], error: Exception) -> None:
         """One event spoils the transaction of all: find it."""
@@ -321,7 +390,7 @@ class Inbox:
         )
         _answer_all(waiting, Received.UNAVAILABLE)
 
-    async def _store(self, events: Sequence[NewEvent]) -> list[bool]:
+    async def _store(self, events: Sequence[NewEvent]) -> list[bool | None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(asyncio.timeout(self._limits.answer_s))
             conn = await stack.enter_async_context(singly(self._pool, wait_s=self._limits.answer_s / 2))

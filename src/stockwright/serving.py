@@ -19,7 +19,7 @@ from stockwright.app import open_deps
 from stockwright.deps import Deps
 from stockwright.encryption import Cipher
 from stockwright.fresh_products import FreshProducts
-from stockwright.inbox import CachedSenders, Inbox, Limits, Sender
+from stockwright.inbox import CachedSenders, Inbox, Limits, LookUps, Sender
 from stockwright.listening import address, listen
 from stockwright.opening import VERSION, cipher, utc_now
 from stockwright.roles import RoleArguments, role_arguments, run_role
@@ -33,6 +33,7 @@ from stockwright.web import WebDeps, create_app
 from stockwright.web.admin.site import AdminDeps
 from stockwright.web.api import ApiDeps, api_routes
 from stockwright.web.storefront import StorefrontDeps, storefront_routes
+from stockwright.web.webhooks import BodyLimits
 
 LOG = structlog.get_logger("stockwright.serving")
 
@@ -93,14 +94,16 @@ async def _web_deps(settings: Settings, dsn: str) -> AsyncIterator[WebDeps]:
         own = await stack.enter_async_context(
             open_deps(settings, dsn, name="admin", pool_size=_ADMIN_POOL_SIZE)
         )
-        find_sender = CachedSenders(partial(_find_sender, connections, sealed))
+        find_sender = CachedSenders(
+            partial(_find_sender, connections, sealed), LookUps(answer_s=settings.inbox_limit_s)
+        )
         storefront = await stack.enter_async_context(_storefront(settings, dsn, find_sender))
         yield WebDeps(
             inbox=await stack.enter_async_context(Inbox(connections, limits)),
             find_sender=find_sender,
             pool=connections,
             now=utc_now,
-            body_limit_bytes=settings.web_body_limit_bytes,
+            body_limits=BodyLimits(size_bytes=settings.web_body_limit_bytes),
             schema_head=head(),
             version=VERSION,
             more_routes=[*api_routes(_api_deps(settings, own)), *storefront_routes(storefront)],

@@ -34,6 +34,7 @@ from stockwright.store.database import pool
 from stockwright.store.migrations import head
 from stockwright.web import WebDeps, create_app
 from stockwright.web.admin.site import AdminDeps
+from stockwright.web.webhooks import BodyLimits
 
 T = TypeVar("T")
 
@@ -175,7 +176,7 @@ async def _site(
                 find_sender=_nobody,
                 pool=connections,
                 now=utc_now,
-                body_limit_bytes=settings.web_body_limit_bytes,
+                body_limits=BodyLimits(size_bytes=settings.web_body_limit_bytes),
                 schema_head=head(),
                 version=VERSION,
                 admin=AdminDeps(

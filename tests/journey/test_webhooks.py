@@ -6,19 +6,24 @@ import hashlib
 import hmac
 import json
 import socket
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 
 import httpx2
 import psycopg
+import pytest
 import uvicorn
 
-from stockwright.inbox import CachedSenders, Inbox, Limits, Received, Sender
+from stockwright.inbox import CachedSenders, Inbox, Limits, LookUps, NotAsked, Received, Sender
 from stockwright.model import ShopId, Source
-from stockwright.store.database import pool
+from stockwright.store import shops
+from stockwright.store.database import Pool, pool
 from stockwright.store.migrations import head
 from stockwright.web import WebDeps, create_app
+from stockwright.web.webhooks import BodyLimits
 from tests.postgres_fixture import DatabaseServer
 from tests.store.rows import (
     ITEM,
@@ -48,21 +53,37 @@ def headers(body: bytes = BODY, *, secret: str = "new", webhook_id: str = "webho
     return given | {name.replace("_", "-"): value for name, value in changed.items()}
 
 
+async def find_one(_connections: Pool, domain: str, /) -> Sender | None:
+    return Sender(shop_id=ShopId(1), secrets=("new", "old")) if domain == "one.myshopify.com" else None
+
+
+async def find_stored(connections: Pool, domain: str, /) -> Sender | None:
+    async with connections.connection(timeout=2) as conn:
+        shop = await shops.find(conn, domain)
+    return Sender(shop_id=shop.shop_id, secrets=("new",)) if shop else None
+
+
 @asynccontextmanager
-async def serving(dsn: str, limits: Limits | None = None, *, schema_head: str | None = None):
+async def serving(
+    dsn: str,
+    limits: Limits | None = None,
+    *,
+    find: Callable = find_one,
+    clock: Callable[[], float] = monotonic,
+    bodies: BodyLimits | None = None,
+    schema_head: str | None = None,
+):
     """A real server on a free port of this machine; yields an HTTP client and the inbox."""
-
-    async def find(domain: str, /) -> Sender | None:
-        return Sender(shop_id=ShopId(1), secrets=("new", "old")) if domain == "one.myshopify.com" else None
-
     async with pool(dsn, size=6, name="web", timeout_s=2) as opened, Inbox(opened, limits) as inbox:
         app = create_app(
             WebDeps(
                 inbox=inbox,
-                find_sender=CachedSenders(find),
+                find_sender=CachedSenders(
+                    partial(find, opened), LookUps(answer_s=inbox.answer_s), clock=clock
+                ),
                 pool=opened,
                 now=lambda: datetime.now(UTC),
-                body_limit_bytes=LIMIT,
+                body_limits=bodies or BodyLimits(size_bytes=LIMIT),
                 schema_head=schema_head or head(),
                 version="1.2.3",
             )
@@ -71,6 +92,7 @@ async def serving(dsn: str, limits: Limits | None = None, *, schema_head: str | 
         server = uvicorn.Server(config)
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
+            listener.listen()
             address = f"http://127.0.0.1:{listener.getsockname()[1]}"
             running = asyncio.create_task(server.serve(sockets=[listener]))
             try:
@@ -79,6 +101,23 @@ async def serving(dsn: str, limits: Limits | None = None, *, schema_head: str | 
             finally:
                 server.should_exit = True
                 await running
+
+
+@asynccontextmanager
+async def sending(client: httpx2.AsyncClient, start: bytes, **given: str):
+    """A connection on which a delivery was begun: its headers and the start of its body; yields both ends."""
+    reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+    lines = [f"{name}: {value}" for name, value in headers(**given).items()]
+    writer.write("\r\n".join(["POST /webhooks/shopify HTTP/1.1", "Host: x", *lines, "", ""]).encode() + start)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def _status(reader: asyncio.StreamReader) -> int:
+    async with asyncio.timeout(10):
+        return int((await reader.readline()).split()[1])
 
 
 async def _install(dsn: str) -> None:
@@ -148,22 +187,54 @@ def test_what_is_refused_is_not_stored(database: str) -> None:
     asyncio.run(story())
 
 
-def test_a_body_without_a_length_is_cut_off_at_the_limit(database: str) -> None:
-    sent = 0
-
-    async def endless():
-        nonlocal sent
-        while sent < 100 * LIMIT:
-            sent += 1000
-            yield b"a" * 1000
+@pytest.mark.parametrize("shop", ["one.myshopify.com", "two.myshopify.com"])
+def test_a_body_without_a_length_is_cut_off_at_the_limit(database: str, shop: str) -> None:
+    chunk = b"%x\r\n" % LIMIT + b"a" * LIMIT + b"\r\n"
 
     async def story() -> None:
         async with serving(database) as (client, _):
-            with suppress(httpx2.TransportError):  # the server may close before we have read its answer
-                answer = await client.post("/webhooks/shopify", content=endless(), headers=headers())
-                assert answer.status_code == 413
+            given = {"Transfer_Encoding": "chunked", "X_Shopify_Shop_Domain": shop}
+            async with sending(client, chunk + b"1\r\na\r\n", **given) as (reader, _):
+                assert await _status(reader) == 413
             assert await _stored(database) == []
-            assert (await client.get("/healthz")).status_code == 200
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("shop", ["one.myshopify.com", "two.myshopify.com"])
+def test_a_body_that_does_not_arrive_in_time_is_waited_for_no_longer(database: str, shop: str) -> None:
+    async def story() -> None:
+        async with serving(database, bodies=BodyLimits(size_bytes=LIMIT, read_s=0.05)) as (client, _):
+            given = {"Content_Length": "10", "X_Shopify_Shop_Domain": shop}
+            async with sending(client, b'{"a":', **given) as (reader, _):
+                assert await _status(reader) == 408
+            assert await _stored(database) == []
+
+    asyncio.run(story())
+
+
+def test_bodies_that_come_in_parts_are_limited_in_number_and_hold_up_no_other(database: str) -> None:
+    length = {"Content_Length": str(len(BODY))}
+
+    async def story() -> None:
+        await _install(database)
+        async with (
+            serving(database, bodies=BodyLimits(size_bytes=LIMIT, in_parts=1)) as (client, _),
+            sending(client, BODY[:5], **length) as one,
+            sending(client, BODY[:5], **length) as two,
+            sending(client, BODY[:5], X_Shopify_Shop_Domain="two.myshopify.com", **length) as stranger,
+        ):
+            waiting = {asyncio.create_task(_status(reader)): writer for reader, writer in (one, two)}
+            [crowded], [slow] = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            assert crowded.result() == 503
+            assert (await _post(client)).status_code == 200  # in one part
+            stranger[1].write(BODY[5:])  # nothing of it is kept: there is room for it
+            assert await _status(stranger[0]) == 401
+            waiting[slow].write(BODY[5:])
+            assert await slow == 200
+            async with sending(client, BODY[:5], **length) as (reader, writer):
+                writer.write(BODY[5:])
+                assert await _status(reader) == 200
 
     asyncio.run(story())
 
@@ -194,6 +265,68 @@ def test_one_event_that_the_database_refuses_does_not_fail_its_batch(database: s
             assert [no for no, answer in enumerate(answers) if answer is not Received.STORED] == [10, 20]
             assert {answers[10], answers[20]} == {Received.REFUSED}
             assert len(await _stored(database)) == 27
+
+    asyncio.run(story())
+
+
+def nested(depth: int) -> dict:
+    inner: dict = {}
+    for _ in range(depth):
+        inner = {"a": inner}
+    return inner
+
+
+@pytest.mark.parametrize("depth", [5_000, 200_000], ids=["for PostgreSQL", "for Python"])
+def test_one_event_that_is_nested_too_deeply_does_not_fail_its_batch(database: str, depth: int) -> None:
+    async def story() -> None:
+        await _install(database)
+        async with open_pool(database) as opened, Inbox(opened, Limits(writers=1)) as inbox:
+            events = [event(ShopId(1), no) for no in range(3)]
+            events[1] = event(ShopId(1), 1, payload=nested(depth))
+            answers = await asyncio.gather(*(inbox.receive(one) for one in events))
+            assert answers == [Received.STORED, Received.REFUSED, Received.STORED]
+
+    asyncio.run(story())
+
+
+def test_a_delivery_that_the_database_refuses_is_answered_422(database: str) -> None:
+    async def find(_connections: Pool, _domain: str, /) -> Sender:
+        return Sender(shop_id=ShopId(2**70), secrets=("new",))
+
+    async def story() -> None:
+        async with serving(database, find=find) as (client, _):
+            answer = await _post(client)
+            assert (answer.status_code, "refuses" in answer.json()["error"]) == (422, True)
+
+    asyncio.run(story())
+
+
+def test_a_shop_that_was_just_removed_is_unknown_also_to_who_remembers_it(database: str) -> None:
+    async def story() -> None:
+        await _install(database)
+        async with serving(database) as (client, _):
+            assert (await _post(client)).status_code == 200
+            async with await connect(database) as conn:
+                await shops.remove(conn, ShopId(1))
+            removed, forged = await _post(client, webhook_id="webhook-2"), await _post(client, secret="guess")
+            assert (removed.status_code, removed.content) == (401, forged.content)
+            assert [webhook_id for *_, webhook_id in await _stored(database)] == ["webhook-1"]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("domain", ["", "a%00b", "x" * 300, "one_two", "caf\xe9"])
+def test_what_cannot_be_a_domain_is_no_shop_and_no_question(database: str, domain: str) -> None:
+    asked: list[str] = []
+
+    async def find(_connections: Pool, domain: str, /) -> None:
+        asked.append(domain)
+
+    async def story() -> None:
+        async with serving(database, find=find) as (client, _):
+            given = headers() | {"X-Shopify-Shop-Domain": domain.encode("latin-1")}
+            answer = await client.post("/webhooks/shopify", content=BODY, headers=given)
+            assert (answer.status_code, asked) == (401, [])
 
     asyncio.run(story())
 
@@ -263,6 +396,41 @@ def test_without_a_database_the_answer_is_503_within_two_seconds(pg_server: Data
     asyncio.run(story())
 
 
+def test_also_when_no_shop_is_remembered_any_more_every_answer_without_a_database_is_in_time(
+    pg_server: DatabaseServer,
+) -> None:
+    dsn = pg_server.fresh_database()
+    clock, asked = [0.0], [0]
+
+    async def find(connections: Pool, domain: str, /) -> Sender | None:
+        asked[0] += 1
+        return await find_stored(connections, domain)
+
+    async def story() -> None:
+        await _install(dsn)
+        async with serving(dsn, Limits(answer_s=1.0), find=find, clock=lambda: clock[0]) as (
+            client,
+            _,
+        ):
+            assert (await _post(client)).status_code == 200
+            await asyncio.to_thread(pg_server.drop, dsn)
+            clock[0] = 70.0
+            began = monotonic()
+            shops_asked = [f"{no}.myshopify.com" for no in range(25)] + ["one.myshopify.com"] * 25
+            answers = await asyncio.gather(
+                *(
+                    _post(client, webhook_id=f"w-{no}", X_Shopify_Shop_Domain=shop)
+                    for no, shop in enumerate(shops_asked)
+                )
+            )
+            assert {answer.status_code for answer in answers} == {503}
+            assert monotonic() - began < 3
+            assert (await _post(client)).status_code == 503
+            assert asked[0] == 3  # one before, two that failed: that is remembered
+
+    asyncio.run(story())
+
+
 def test_leaving_the_inbox_stores_what_was_accepted(database: str) -> None:
     async def story() -> None:
         await _install(database)
@@ -275,24 +443,27 @@ def test_leaving_the_inbox_stores_what_was_accepted(database: str) -> None:
     asyncio.run(story())
 
 
+ONE = Sender(shop_id=ShopId(1), secrets=("s",))
+
+
 def test_senders_are_remembered_for_a_few_seconds() -> None:
     asked: list[str] = []
     clock = [0.0]
 
     async def find(domain: str, /) -> Sender | None:
         asked.append(domain)
-        return Sender(shop_id=ShopId(1), secrets=("s",)) if domain == "one" else None
+        return ONE if domain == "one" else None
 
     async def story() -> None:
-        known = CachedSenders(find, keep_s=5, limit=2, clock=lambda: clock[0])
+        known = CachedSenders(find, LookUps(keep_s=5, remembered=2), clock=lambda: clock[0])
         for _ in range(3):
-            assert await known("one") == Sender(shop_id=ShopId(1), secrets=("s",))
+            assert await known("one") == ONE
             assert await known("nobody") is None
         assert asked == ["one", "nobody"]
         clock[0] = 5.1
         await known("one")
-        await known("a third one: the memory is full")
-        assert asked[2:] == ["one", "a third one: the memory is full"]
+        await known("a-third-one.the-memory-is-full")
+        assert asked[2:] == ["one", "a-third-one.the-memory-is-full"]
 
     asyncio.run(story())
 
@@ -307,18 +478,75 @@ def test_a_flood_of_unknown_shops_asks_for_two_at_a_time_and_keeps_no_known_shop
         if domain != "one":
             await go_on.wait()
         asking[0] -= 1
-        return Sender(shop_id=ShopId(1), secrets=("s",)) if domain == "one" else None
+        return ONE if domain == "one" else None
 
     async def story() -> None:
-        known = CachedSenders(find, keep_s=5, clock=lambda: clock[0])
+        known = CachedSenders(find, LookUps(keep_s=5, waiting=50), clock=lambda: clock[0])
         one = await known("one")
         clock[0] = 10.0
         flood = [asyncio.create_task(known(f"unknown-{no}")) for no in range(50)]
         await asyncio.sleep(0)
+        await asyncio.sleep(0)
         assert await known("one") == one
+        with pytest.raises(NotAsked, match="Too many"):
+            await known("unknown-50")
         go_on.set()
         assert set(await asyncio.gather(*flood)) == {None}
         assert most[0] == 2
+
+    asyncio.run(story())
+
+
+def test_who_wants_to_know_the_same_shares_one_question() -> None:
+    asked: list[str] = []
+
+    async def find(domain: str, /) -> Sender | None:
+        asked.append(domain)
+        await asyncio.sleep(0)
+        return ONE
+
+    async def story() -> None:
+        known = CachedSenders(find)
+        assert set(await asyncio.gather(*(known("one") for _ in range(20)))) == {ONE}
+        assert asked == ["one"]
+
+    asyncio.run(story())
+
+
+def test_after_a_failure_nobody_asks_for_a_second_and_a_known_shop_stays_known_for_a_minute() -> None:
+    clock, asked, fails = [0.0], [0], [False]
+
+    async def find(_domain: str, /) -> Sender | None:
+        asked[0] += 1
+        if fails[0]:
+            raise psycopg.OperationalError("the database is away")
+        return ONE
+
+    async def story() -> None:
+        known = CachedSenders(find, LookUps(keep_s=5, failure_s=1), clock=lambda: clock[0])
+        await known("one")
+        clock[0], fails[0] = 10.0, True
+        with pytest.raises(psycopg.OperationalError):
+            await known("two")
+        assert await known("one") == ONE
+        with pytest.raises(NotAsked):
+            await known("two")
+        assert asked[0] == 2
+        clock[0], fails[0] = 11.1, False
+        assert await known("two") == ONE
+
+    asyncio.run(story())
+
+
+def test_a_question_that_is_never_answered_is_given_up_in_time() -> None:
+    async def find(_domain: str, /) -> Sender | None:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def story() -> None:
+        known = CachedSenders(find, LookUps(answer_s=0.05))
+        found = await asyncio.gather(*(known(f"shop-{no}") for no in range(10)), return_exceptions=True)
+        assert {type(one) for one in found} == {TimeoutError}
 
     asyncio.run(story())
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from stockwright.model import WHOLE_SHOP, Source, Subscription
+from stockwright.model import WHOLE_SHOP, ShopId, Source, Subscription
 from stockwright.store.inbox import dump, receive
 from tests.store.rows import (
     ITEM,
@@ -84,6 +84,17 @@ def test_an_event_without_a_webhook_id_is_stored_once_per_event_id(database: str
             mine = event(shop, webhook_id=None)
             assert await receive(conn, [mine, mine]) == [True, False]
             assert await receive(conn, [mine]) == [False]
+
+    asyncio.run(story())
+
+
+def test_an_event_of_a_shop_that_is_not_there_is_not_stored(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await add_shop(conn)
+            assert await receive(conn, [event(ShopId(404)), event(shop), event(shop)]) == [None, True, False]
+            assert await rows(conn, "select shop_id from events") == [(shop,)]
+            assert await rows(conn, "select shop_id from deliveries") == [(shop,)]
 
     asyncio.run(story())
 

@@ -47,6 +47,14 @@ def test_a_shop_comes_back_by_id_and_by_domain_in_any_case(database: str) -> Non
     with_connection(database, work)
 
 
+@pytest.mark.parametrize("text", ["", "a\0b", "one.myshopify.com/x", "x" * 256, "één.myshopify.com"])
+def test_what_cannot_be_a_domain_is_the_domain_of_no_shop(database: str, text: str) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        assert await shops.find(conn, text) is None
+
+    with_connection(database, work)
+
+
 def test_a_shop_is_added_once_with_a_full_budget(database: str) -> None:
     async def work(conn: AsyncConnection) -> None:
         await shops.add(conn, ONE)

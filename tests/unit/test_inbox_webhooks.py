@@ -111,7 +111,7 @@ def test_a_delivery_without_an_id_is_accepted_and_will_not_be_deduplicated() -> 
     assert found.webhook_id is None
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-45T00:00:00Z"])
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-45T00:00:00Z", "0001-01-01T00:00:00+14:00"])
 def test_a_time_that_cannot_be_read_is_left_out(text: str) -> None:
     found = signed(BODY, **{"x-shopify-triggered-at": text})
     assert isinstance(found, NewEvent)

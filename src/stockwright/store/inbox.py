@@ -15,17 +15,18 @@ SQL = queries("inbox")
 _UNSTORABLE = re.compile(r"\\u0000|\\u[dD][89a-fA-F]")  # in escaped JSON: NUL, or half of a surrogate pair
 
 
-async def receive(conn: AsyncConnection, events: Sequence[NewEvent]) -> list[bool]:
+async def receive(conn: AsyncConnection, events: Sequence[NewEvent]) -> list[bool | None]:
     """Store events with their work and wake the keys, in one statement of the caller's transaction.
 
-    False stands for an event that is already there: the same webhook id of a shop, or the same event id.
+    False stands for an event that is already there: the same webhook id of a shop, or the same event id. None
+    stands for one of a shop that is not there, perhaps no longer: it is not stored.
     An event that no automation listens to is stored all the same, without work.
     """
     batch = [_row(no, event) for no, event in _first_of_each(events)]
     cursor = await conn.execute(SQL.receive, {"batch": dump(batch)})
     found = await cursor.fetchone()
-    stored = set(found[0] or ()) if found else set()
-    return [no in stored for no in range(len(events))]
+    stored, gone = (set(numbers or ()) for numbers in found[:2]) if found else (set(), set())
+    return [None if event.shop_id in gone else no in stored for no, event in enumerate(events)]
 
 
 async def has_news(

@@ -1,5 +1,6 @@
 """Shops as they are stored. Secrets and tokens are sealed bytes here; nothing in the store opens them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,8 @@ from stockwright.model import Channel, Location, LocationGid, ShopId, ShopRead, 
 from stockwright.store.queries import queries
 
 SQL = queries("shops")
+
+_DOMAIN = re.compile(r"[a-z0-9.-]{1,255}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +88,13 @@ async def get(conn: AsyncConnection, shop_id: ShopId) -> Shop | None:
 
 async def find(conn: AsyncConnection, domain: str) -> Shop | None:
     """A shop by its domain in any case, or None."""
-    return await _one(conn, SQL.find_shop, {"domain": domain.strip().lower()})
+    wanted = domain.strip().lower()
+    return await _one(conn, SQL.find_shop, {"domain": wanted}) if could_be_domain(wanted) else None
+
+
+def could_be_domain(text: str) -> bool:
+    """Whether a shop could have this domain, lower case; what could not is not worth a question."""
+    return _DOMAIN.fullmatch(text) is not None
 
 
 async def lock(conn: AsyncConnection, shop_id: ShopId) -> Shop | None:

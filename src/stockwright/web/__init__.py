@@ -13,7 +13,7 @@ from stockwright.web.admin import admin_app
 from stockwright.web.admin.site import AdminDeps
 from stockwright.web.health import HealthPages
 from stockwright.web.metrics import Metrics
-from stockwright.web.webhooks import Webhooks
+from stockwright.web.webhooks import BodyLimits, Webhooks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class WebDeps:
     find_sender: FindSender  # asked for every webhook: remember its answers
     pool: Pool  # open
     now: Callable[[], datetime]
-    body_limit_bytes: int
+    body_limits: BodyLimits
     schema_head: str  # the migration step that this release needs
     version: str
     more_routes: Sequence[BaseRoute] = field(default=())
@@ -42,7 +42,7 @@ def create_app(deps: WebDeps) -> Starlette:
         find_sender=deps.find_sender,
         metrics=metrics,
         now=deps.now,
-        body_limit_bytes=deps.body_limit_bytes,
+        body_limits=deps.body_limits,
     )
     return Starlette(
         routes=[

@@ -1,9 +1,11 @@
 -- receive: store a batch of events with the work and the wake-ups that follow, all or nothing
-with given as (
+with sent as (
     select * from json_to_recordset(%(batch)s::json) as g (
         no integer, shop_id bigint, event_id text, topic text, subject text, payload jsonb, source text,
         automation_id text, webhook_id text, shopify_event_id text, triggered_at timestamptz
     )
+), given as (
+    select * from sent where shop_id in (select shop_id from shops)
 ), fresh as (
     insert into deliveries (shop_id, webhook_id)
     select shop_id, webhook_id from given where webhook_id is not null
@@ -51,6 +53,7 @@ with given as (
 )
 select
     (select array_agg(g.no) from given g join kept k using (shop_id, event_id)) as stored,
+    (select array_agg(s.shop_id) from sent s where not exists (select from shops where shop_id = s.shop_id)) as gone,
     (select wake_keys(
         array_agg(shop_id), array_agg(automation_id), array_agg(subject), array_agg(due_at),
         array_agg(case when e.event_id is null then 0 else -1 end)
