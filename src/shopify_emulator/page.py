@@ -5,7 +5,7 @@ Rendered on the server; every form works without JavaScript. Holds no rule of it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
@@ -18,12 +18,13 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from shopify_emulator.control import order_or_last
-from shopify_emulator.model import Movement, Product, ShopError
+from shopify_emulator.model import Movement, Order, OrderLine, Product, ShopError
 from shopify_emulator.server import shop_of
 from shopify_emulator.shop import Shop
 
 HERE = Path(__file__).parent
 RECENT = 14
+REFUNDABLE = 5
 SHOWN = 100
 KEPT_NOTICES = 200
 MAX_QUANTITY = 100_000
@@ -74,9 +75,6 @@ class Page:
             products=_shown(shop),
             more=max(len(shop.state.products) - SHOWN, 0),
             locations=[location for location in shop.locations() if location.active],
-            last_order=next(
-                (o for o in reversed(shop.state.orders.values()) if o.cancelled_at is None), None
-            ),
             notice=notice,
             live=live(shop),
         )
@@ -149,12 +147,36 @@ def live(shop: Shop) -> dict[str, Any]:
             for level in variant.item.levels.values()
         },
         "movements": [describe(shop, movement) for movement in reversed(history[-RECENT:])],
+        "refundable": [_left_of(order) for order in islice(_refundable(shop), REFUNDABLE)],
         "counts": {
             "orders": len(shop.state.orders),
             "movements": len(history),
             "subscriptions": len(shop.subscriptions.by_gid),
             "requests": sum(shop.request_counts().values()),
         },
+    }
+
+
+def _refundable(shop: Shop) -> Iterator[Order]:
+    """Orders of which something can still be refunded, the last one first."""
+    for order in reversed(shop.state.orders.values()):
+        if order.cancelled_at is None and any(line.current for line in order.lines):
+            yield order
+
+
+def _left_of(order: Order) -> dict[str, Any]:
+    lines = [_line_left(line) for line in order.lines if line.current]
+    return {"id": order.gid, "name": order.name, "lines": lines}
+
+
+def _line_left(line: OrderLine) -> dict[str, Any]:
+    where = [line.location.name] if line.location is not None else []
+    gone = [f"{line.current} of {line.quantity} left"] if line.current < line.quantity else []
+    return {
+        "id": line.gid,
+        "left": line.current,
+        "what": f"{line.current} × {line.product.title}",
+        "detail": ", ".join([line.variant.title, *where, *gone]),
     }
 
 
@@ -185,18 +207,32 @@ def _sell(shop: Shop, form: Form) -> str:
 
 
 def _refund(shop: Shop, form: Form) -> str:
-    order = shop.state.order(order_or_last(shop, form.get("order") or None))
-    if not any(line.current for line in order.lines):
-        raise ShopError(f"order {order.name} is refunded already")
-    made = shop.refund(order.gid, restock="restock" in form)
+    """One line by its own button, or all that is left of an order."""
+    restock = "restock" in form
+    if "line" in form:
+        line = _order_line(shop, form["line"])
+        lines = [(line.gid, line.current)] if line.current else []
+        made = shop.refund(line.order.gid, lines, restock=restock)
+    else:
+        made = shop.refund(order_or_last(shop, form.get("order") or None), restock=restock)
     total = sum(line.quantity for line in made.lines)
-    back = "back in stock" if "restock" in form else "not restocked"
-    return f"Order {order.name} refunded: {total} item{'s' if total != 1 else ''}, {back}."
+    restocked = any(line.restock_type != "NO_RESTOCK" for line in made.lines)
+    back = "back in stock" if restocked else "not restocked"
+    return f"Order {made.order.name} refunded: {total} item{'s' if total != 1 else ''}, {back}."
+
+
+def _order_line(shop: Shop, gid: str) -> OrderLine:
+    found = shop.state.nodes.get(gid)
+    if not isinstance(found, OrderLine):
+        raise ShopError(f"the shop has no order line {gid!r}; reload the page")
+    return found
 
 
 def _edit(shop: Shop, form: Form) -> str:
+    """Sets what was changed in the form. A field that says what it said before is not meant."""
     item = shop.state.item(form.get("item", ""))
-    wanted = {name[2:]: text for name, text in form.items() if name.startswith("a:")}
+    filled = {name[2:]: text.strip() for name, text in form.items() if name.startswith("a:")}
+    wanted = {place: text for place, text in filled.items() if text != form.get(f"was:{place}")}
     edits = [
         (item.gid, place, _quantity(text, least=-MAX_QUANTITY, what="the stock"))
         for place, text in wanted.items()

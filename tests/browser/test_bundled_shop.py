@@ -11,7 +11,7 @@ from tests.real_processes import RunningShop, running_shop
 pytestmark = pytest.mark.browser
 
 CATALOGUE = {
-    "locations": [{"name": "Toronto", "primary": True}],
+    "locations": [{"name": "Toronto", "primary": True}, {"name": "Montreal"}],
     "products": [
         {
             "title": "Harbour <b>at</b> Dawn",
@@ -44,8 +44,8 @@ def page(browser: Browser, shop: RunningShop) -> Iterator[Page]:
     opened.close()
 
 
-def numbers(page: Page) -> list[str]:
-    return page.locator("[data-level]").all_inner_texts()
+def numbers(page: Page, place: str = "Toronto") -> list[str]:
+    return page.locator(".levels li", has_text=place).locator("[data-level]").all_inner_texts()
 
 
 def test_selling_one_moves_its_level_and_tells_the_movement(page: Page) -> None:
@@ -62,9 +62,36 @@ def test_several_lines_make_one_order_and_a_refund_brings_them_back(page: Page) 
     page.get_by_role("button", name="Place the order").last.click()
     expect(page.locator("[data-level]").first).to_have_text("8")
     assert numbers(page) == ["8", "7"]
-    page.get_by_role("button", name="Refund").click()
+    page.get_by_role("button", name="Refund all of #1001").click()
     expect(page.locator("[data-level]").first).to_have_text("10")
     assert numbers(page) == ["10", "10"]
+
+
+def test_one_line_of_an_earlier_order_is_refunded(page: Page) -> None:
+    quantities = page.locator('input[name^="q:"]')
+    quantities.nth(0).fill("2")
+    quantities.nth(1).fill("3")
+    page.get_by_role("button", name="Place the order").last.click()
+    page.get_by_role("button", name="Sell").first.click()
+    expect(page.locator("[data-level]").first).to_have_text("7")
+    assert page.locator("#refunds strong").all_inner_texts() == ["#1002", "#1001"]
+    page.get_by_role("button", name="Refund 3 × Harbour <b>at</b> Dawn of #1001").click()
+    expect(page.get_by_role("status")).to_contain_text("#1001 refunded: 3 items, back in stock")
+    assert numbers(page) == ["7", "10"]
+    assert page.locator("#refunds [data-line]").count() == 2
+
+
+def test_orders_to_refund_come_and_go_by_themselves(page: Page, shop: RunningShop) -> None:
+    expect(page.locator("#no-refunds")).to_be_visible()
+    variant = page.locator('button[name="sell"]').first.get_attribute("value")
+    shop.post("sell", {"lines": [{"variant": variant, "quantity": 4}]})
+    expect(page.get_by_role("button", name="Refund all of #1001")).to_be_visible()
+    expect(page.locator("#no-refunds")).to_be_hidden()
+    shop.post("refund", {"lines": [{"variant": variant, "quantity": 1}]})
+    expect(page.locator("#refunds")).to_contain_text("3 of 4 left")
+    shop.post("refund", {})
+    expect(page.locator("#no-refunds")).to_be_visible()
+    assert page.locator("#refunds li").count() == 0
 
 
 def test_stock_is_edited_by_hand(page: Page) -> None:
@@ -72,6 +99,20 @@ def test_stock_is_edited_by_hand(page: Page) -> None:
     page.locator('input[name^="a:"]').first.fill("25")
     page.get_by_role("button", name="Save").first.click()
     expect(page.locator("[data-level]").first).to_have_text("25")
+
+
+def test_saving_one_location_writes_nothing_back_at_another(page: Page, shop: RunningShop) -> None:
+    page.get_by_text("Edit stock").first.click()
+    toronto, montreal = page.locator('input[name^="a:"]').nth(0), page.locator('input[name^="a:"]').nth(1)
+    montreal.fill("12")
+    variant = page.locator('button[name="sell"]').first.get_attribute("value")
+    shop.post("sell", {"lines": [{"variant": variant, "quantity": 1}]})
+    expect(toronto).to_have_value("9")
+    expect(montreal).to_have_value("12")
+    page.get_by_role("button", name="Save").first.click()
+    expect(page.get_by_role("status")).to_contain_text("1 level changed")
+    assert numbers(page) == ["9", "10"]
+    assert numbers(page, "Montreal") == ["12", "10"]
 
 
 def test_levels_move_by_themselves_when_somebody_else_sells(page: Page, shop: RunningShop) -> None:

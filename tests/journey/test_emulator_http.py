@@ -260,6 +260,43 @@ def test_the_page_shows_stock_and_its_forms_work_without_javascript(shop: Runnin
     assert [move["cause"] for move in live["movements"][:2]][1] == "Edited by hand"
 
 
+def test_a_form_that_was_filled_before_a_sale_changes_only_what_was_changed_in_it(shop: Running) -> None:
+    variant = shop.variant("Winter Birches")
+    toronto, montreal = (place["id"] for place in shop.state["locations"][:2])
+    levels = dict(variant["levels"])
+    shop.post("sell", {"lines": [{"variant": variant["id"]}], "location": toronto})
+    fields = {"item": variant["item"]}
+    for place in (toronto, montreal):
+        fields |= {f"a:{place}": str(levels[place]), f"was:{place}": str(levels[place])}
+    fields[f"a:{montreal}"] = str(levels[montreal] + 2)
+    page = shop.client.post("/edit", data=fields, follow_redirects=True)
+    assert "1 level changed" in page.text
+    after = shop.variant("Winter Birches")["levels"]
+    assert (after[toronto], after[montreal]) == (levels[toronto] - 1, levels[montreal] + 2)
+
+
+def test_one_line_of_an_earlier_order_is_refunded_and_nothing_twice(shop: Running) -> None:
+    tote, bundle = shop.variant("Linen Tote"), shop.variant("Mystery Print Bundle")
+    order = shop.post(
+        "sell", {"lines": [{"variant": tote["id"], "quantity": 2}, {"variant": bundle["id"]}]}
+    ).json()
+    shop.post("sell", {"lines": [{"variant": tote["id"]}]})
+    line = {"line": order["lines"][0]["id"], "restock": "1"}
+    page = shop.client.post("/refund", data=line, follow_redirects=True)
+    assert f"{order['name']} refunded: 2 items, back in stock" in page.text
+    again = shop.client.post("/refund", data=line, follow_redirects=True)
+    assert f"order {order['name']} has nothing left to refund" in again.text
+    rest = shop.post("refund", {"order": order["id"]}).json()
+    assert rest["quantity"] == 1
+    refused = shop.post("refund", {"order": order["id"]})
+    assert (refused.status_code, refused.json()["error"]) == (
+        409,
+        f"order {order['name']} has nothing left to refund",
+    )
+    listed = shop.client.get("/live.json").json()["refundable"]
+    assert order["name"] not in [each["name"] for each in listed]
+
+
 def test_several_filled_lines_become_one_order(shop: Running) -> None:
     tote, bundle = shop.variant("Linen Tote"), shop.variant("Mystery Print Bundle")
     fields = {f"q:{tote['id']}": "1", f"q:{bundle['id']}": "3", "location": ""}
