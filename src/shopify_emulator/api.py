@@ -22,6 +22,7 @@ from graphql import (
 )
 
 from shopify_emulator.cost import MAX_COST, Costing, linear_size, log_size
+from shopify_emulator.deletions import delete_for_fault
 from shopify_emulator.documents import Documents, Prepared
 from shopify_emulator.faults import Fault, Injection, Operation
 from shopify_emulator.fields.schema import type_of
@@ -138,31 +139,40 @@ class Api:
             case Fault.TIMEOUT_BEFORE:
                 return Silence()
             case Fault.LATE_ARRIVAL:
-                self.parts.agenda.later(injection.delay_s, lambda: self._arrive_late(call))
+                self.parts.agenda.later(injection.delay_s, lambda: self._arrive_late(call, token))
                 return Silence()
             case Fault.SERVER_ERROR_BEFORE:
                 return server_error(injection.status)
             case Fault.THROTTLED:
                 self.bucket.drain()
-                return json_answer(200, self._throttled(self._requested(call)))
+                return self._answer(self._throttled(self._requested(call)))
             case Fault.TOKEN_REVOKED:
                 self.tokens.revoke(token)
                 return json_answer(401, UNAUTHORIZED)
             case Fault.INTERNAL_ERROR:
-                return json_answer(200, self._internal_error())
+                return self._answer(self._internal_error())
             case Fault.TOO_MANY_REQUESTS | Fault.PAYMENT_REQUIRED | Fault.LOCKED | Fault.SECURITY_REJECTION:
                 return refusal(fault)
+            case Fault.SUBSCRIPTION_DELETED | Fault.PRODUCT_DELETED:
+                delete_for_fault(self.parts, fault, json.dumps(call.variables))
+                return None
             case _:
                 return None
 
-    def _arrive_late(self, call: Call) -> None:
-        self.execute(call)
+    def _arrive_late(self, call: Call, token: str) -> None:
+        """What arrives late is judged when it arrives: its token may be dead by then."""
+        if self.tokens.accepts(token):
+            self.execute(call)
+
+    def _answer(self, body: Body) -> Answer:
+        """What the API itself says, which names its version; refusals before it do not."""
+        return json_answer(
+            200, body, {"X-Shopify-API-Version": self.version, "X-Request-Id": self._request_id()}
+        )
 
     def _after(self, injection: Injection | None, body: Body) -> Reply:
         """What a fault does to the answer of a request that has run."""
-        answer = json_answer(
-            200, body, {"X-Shopify-API-Version": self.version, "X-Request-Id": self._request_id()}
-        )
+        answer = self._answer(body)
         match injection.fault if injection is not None else None:
             case Fault.DROPPED_AFTER:
                 return Dropped()
@@ -173,7 +183,7 @@ class Api:
             case Fault.TRUNCATED_AFTER:
                 return Answer(status=200, body=answer.body[: len(answer.body) // 2], headers=answer.headers)
             case Fault.THROTTLED_AFTER:
-                return json_answer(200, self._throttled(10))
+                return self._answer(self._throttled(10))
             case _:
                 return answer
 

@@ -38,6 +38,18 @@ def add_publication(state: State, name: str, *, handle: str, future_publishing: 
     return publication
 
 
+def remove_publication(state: State, gid: Gid) -> None:
+    """A sales channel is gone, and with it everything that was published there."""
+    publication = state.find(state.publications, gid, what="publication")
+    if publication.handle == "online_store":
+        raise ShopError("the Online Store cannot be deleted: the bundled shop's pages are published there")
+    del state.publications[gid], state.nodes[gid]
+    for product in state.products.values():
+        for placed in (product.publications, *(variant.publications for variant in product.variants)):
+            placed.pop(gid, None)
+    state.announce("channels/delete", publication, event=state.new_uuid())
+
+
 def add_location(state: State, name: str, *, active: bool, fulfills_online: bool, primary: bool) -> Location:
     gid, number = state.new_gid("Location")
     now = state.clock.now()
@@ -75,6 +87,17 @@ def set_location_active(state: State, gid: Gid, *, active: bool) -> None:
     location.deactivated_at = None if active else location.updated_at
     topic = "locations/activate" if active else "locations/deactivate"
     state.announce(topic, location, event=state.new_uuid())
+
+
+def remove_location(state: State, gid: Gid) -> None:
+    """Deletes a location that is not active any more, with the levels that were left there."""
+    location = state.location(gid)
+    if location.active:
+        raise ShopError(f"{location.name} is active; deactivate it before it is deleted")
+    for level in [level for level in state.levels.values() if level.location is location]:
+        del level.item.levels[gid], state.levels[level.gid], state.nodes[level.gid]
+    del state.locations[gid], state.nodes[gid]
+    state.announce("locations/delete", location, event=state.new_uuid())
 
 
 def rename_location(state: State, gid: Gid, name: str) -> None:

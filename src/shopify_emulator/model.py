@@ -171,6 +171,16 @@ class Publication:
     future_publishing: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScopesChange:
+    """The merchant granted the app more or fewer access scopes."""
+
+    app: Gid
+    previous: tuple[str, ...]
+    current: tuple[str, ...]
+    at: datetime
+
+
 @dataclass(eq=False, kw_only=True)
 class OrderLine:
     gid: Gid

@@ -9,7 +9,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from shopify_emulator.bulk import BulkOperation
-from shopify_emulator.model import Item, Level, Location, Order, OrderLine, Product, Refund, Variant
+from shopify_emulator.model import (
+    Item,
+    Level,
+    Location,
+    Order,
+    OrderLine,
+    Product,
+    Publication,
+    Refund,
+    ScopesChange,
+    Variant,
+)
 from shopify_emulator.search import Term, Test, parse_search
 
 Payload = dict[str, Any]
@@ -35,7 +46,13 @@ class Payloads:
             case Refund():
                 return self._refund(subject)
             case Location():
-                return self._location(subject)
+                return {"id": subject.number} if topic == "locations/delete" else self._location(subject)
+            case Variant():
+                return self._variant(subject)
+            case Publication():
+                return {"id": subject.number}
+            case ScopesChange():
+                return self._scopes(subject)
             case BulkOperation():
                 return self._bulk(subject)
             case _:
@@ -176,6 +193,14 @@ class Payloads:
             "legacy": False,
             "active": location.active,
             "admin_graphql_api_id": location.gid,
+        }
+
+    def _scopes(self, change: ScopesChange) -> Payload:
+        return {
+            "id": change.app,
+            "previous": list(change.previous),
+            "current": list(change.current),
+            "updated_at": self.time(change.at),
         }
 
     def _bulk(self, operation: BulkOperation) -> Payload:

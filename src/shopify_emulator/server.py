@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -21,16 +20,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shopify_emulator.api import Answer, Dropped, Reply, Silence
+from shopify_emulator.pump import pump
 from shopify_emulator.shop import Shop
 
-LOG = logging.getLogger("shopify_emulator")
 GRAPHQL = re.compile(r"/admin/api/[^/]+/graphql\.json")
 TOKEN_PATH = "/admin/oauth/access_token"
 BULK = re.compile(r"/bulk/([0-9]+)/([0-9a-f-]{36})\.jsonl")
 PREFIX = re.compile(r"/shops/([^/]+)(/.*)?")
 MAX_BODY_BYTES = 4_000_000
 SILENCE_LIMIT_S = 120.0
-PUMP_PAUSE_S = 0.05
 SHOP_KEY = "shopify_emulator.shop"
 
 
@@ -177,20 +175,6 @@ async def _disconnected(receive: Receive) -> None:
         message = await receive()
 
 
-async def pump(shop: Shop) -> None:
-    """Sends webhooks as they fall due on a real clock, until it is cancelled."""
-    while True:
-        if shop.deliver is not None:
-            await shop.settle_webhooks(at_once=8)
-        await asyncio.sleep(PUMP_PAUSE_S)
-
-
-def _tell_failure(task: asyncio.Task[None]) -> None:
-    """A pump that ends by itself is a fault of the emulator and must not go unseen."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        LOG.error("webhook delivery has stopped", exc_info=error)
-
-
 def asgi_app(
     shop: Shop, *more: Shop, routes: tuple[Route, ...] = (), deliver_in_background: bool = False
 ) -> EmulatorApp:
@@ -204,8 +188,6 @@ def asgi_app(
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         pumps = [asyncio.create_task(pump(each)) for each in shops if deliver_in_background]
-        for task in pumps:
-            task.add_done_callback(_tell_failure)
         try:
             yield
         finally:

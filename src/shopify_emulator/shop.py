@@ -6,7 +6,9 @@ A facade that composes the parts and lends them to tests, the control API and th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
 from shopify_emulator import catalogue, orders
 from shopify_emulator.access import ALL_SCOPES
@@ -26,6 +28,7 @@ from shopify_emulator.clock import Agenda, Clock
 from shopify_emulator.documents import Documents
 from shopify_emulator.faults import TOKEN_ENDPOINT, Fault, Faults, Operation
 from shopify_emulator.fields.schema import executable_schema
+from shopify_emulator.fields.shop import installation_gid
 from shopify_emulator.idempotency import Keys
 from shopify_emulator.model import (
     Gid,
@@ -38,6 +41,8 @@ from shopify_emulator.model import (
     Product,
     Publication,
     Refund,
+    ScopesChange,
+    ShopError,
     Status,
     Variant,
     VariantSpec,
@@ -110,7 +115,7 @@ class Shop:
         self.outbox = Outbox(
             state=self.state,
             subscriptions=self.subscriptions,
-            payloads=Payloads(shop=_shop_payload(identity), zone=identity.zone),
+            payloads=_payloads(identity),
             faults=self.faults,
             domain=domain,
             secret=client_secret,
@@ -210,6 +215,9 @@ class Shop:
         )
         return added.gid
 
+    def remove_publication(self, publication: Gid) -> None:
+        catalogue.remove_publication(self.state, publication)
+
     def add_product(
         self,
         title: str,
@@ -286,6 +294,10 @@ class Shop:
     def rename_location(self, location: Gid, name: str) -> None:
         catalogue.rename_location(self.state, location, name)
 
+    def remove_location(self, location: Gid) -> None:
+        """Deletes a location that was deactivated, with what was left there."""
+        catalogue.remove_location(self.state, location)
+
     def connect(self, item: Gid, location: Gid, *, available: int = 0) -> Level:
         """Stocks an item at a location; a level that was there before comes back as it was."""
         found, place = self.state.item(item), self.state.location(location)
@@ -357,15 +369,34 @@ class Shop:
         """Webhooks on their way, retries included, in the order in which they are due."""
         return self.outbox.waiting
 
-    async def settle_webhooks(self, *, at_once: int = 1) -> int:
+    async def settle_webhooks(self) -> int:
         """Sends every webhook that is due by the clock; returns the number of attempts."""
         self.tick()
-        return await self.outbox.settle(at_once=at_once)
+        return await self.outbox.settle()
 
     def rotate_secret(self, secret: str) -> None:
         """A new client secret; the old one signs webhooks for another hour."""
         self.tokens.client_secret = secret
         self.outbox.rotate_secret(secret)
+
+    def change_settings(self, *, name: str | None = None, timezone: str | None = None) -> None:
+        """The merchant renames the shop or moves it to another time zone."""
+        old = self.api.parts.identity
+        identity = replace(old, name=name or old.name, timezone=timezone or old.timezone)
+        self.outbox.payloads = _payloads(identity)
+        self.api.parts.identity = identity
+        self.state.announce("shop/update", self, event=self.state.new_uuid())
+
+    def set_scopes(self, scopes: Iterable[str]) -> None:
+        """The merchant grants the app these access scopes and no others."""
+        change = ScopesChange(
+            app=installation_gid(self.api.parts.identity),
+            previous=tuple(sorted(self.tokens.scopes)),
+            current=tuple(sorted(scopes)),
+            at=self.clock.now(),
+        )
+        self.tokens.scopes = frozenset(change.current)
+        self.state.announce("app/scopes_update", change, event=self.state.new_uuid())
 
     def uninstall(self) -> None:
         """The merchant removes the app: tokens die, app/uninstalled is told, subscriptions go."""
@@ -391,6 +422,16 @@ class Shop:
 
     def publications(self) -> list[Publication]:
         return list(self.state.publications.values())
+
+
+def _payloads(identity: Identity) -> Payloads:
+    """Raises ShopError when there is no such time zone."""
+    try:
+        zone = identity.zone
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        message = f"there is no time zone {identity.timezone!r}; America/Toronto is one"
+        raise ShopError(message) from error
+    return Payloads(shop=_shop_payload(identity), zone=zone)
 
 
 def _shop_payload(identity: Identity) -> dict[str, Any]:

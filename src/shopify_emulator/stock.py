@@ -98,14 +98,24 @@ class Origin:
 def move(state: State, level: Level, deltas: Mapping[str, int], origin: Origin) -> None:
     """Applies deltas to one level at once: stamps, history and announcement included."""
     now = state.clock.now()
+    before = _on_sale(level.item)
     for name, delta in deltas.items():
         if name == "available":
             _move_available(state, level, delta, origin)
         level.quantities[name] = level.quantities.get(name, 0) + delta
         level.stamps[name] = now
     level.updated_at = now
+    state.index.note(level)
     if "available" in deltas or state.switches.levels_update_on == "any_name":
         state.announce("inventory_levels/update", level, event=origin.event)
+    if _on_sale(level.item) != before:
+        topic = "variants/out_of_stock" if before else "variants/in_stock"
+        state.announce(topic, level.item.variant, event=origin.event)
+
+
+def _on_sale(item: Item) -> bool:
+    """Whether there is any of it; of what is not tracked there always is."""
+    return not item.tracked or sum(level.available for level in item.levels.values() if level.active) > 0
 
 
 def _move_available(state: State, level: Level, delta: int, origin: Origin) -> None:
@@ -128,7 +138,7 @@ def _move_available(state: State, level: Level, delta: int, origin: Origin) -> N
     if lag_s:
         horizon = now - timedelta(seconds=lag_s)
         recent = [moved for moved in level.item.recent if moved[0] > horizon]
-        level.item.recent = [*recent, (now, delta, level)]
+        level.item.recent[:] = [*recent, (now, delta, level)]  # in place: older versions of the item share it
 
 
 def edit(state: State, level: Level, available: int, *, origin: Origin) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from shopify_emulator.model import Gid, ShopError
+from shopify_emulator.model import Gid
 from shopify_emulator.state import State
 from shopify_emulator.stock import UserError
 
@@ -17,6 +18,7 @@ READS_INVENTORY = ("read_inventory",)
 READS_ITEMS = ("read_inventory", "read_products")
 READS_ORDERS = ("read_orders",)
 READS_LOCATIONS = ("read_locations",)
+READS_PUBLICATIONS = ("read_publications",)
 
 # What this shop announces: enum value, header form, scopes of which one is needed.
 TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -29,6 +31,8 @@ TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "PRODUCTS_CREATE": ("products/create", READS_PRODUCTS),
     "PRODUCTS_UPDATE": ("products/update", READS_PRODUCTS),
     "PRODUCTS_DELETE": ("products/delete", READS_PRODUCTS),
+    "VARIANTS_IN_STOCK": ("variants/in_stock", READS_PRODUCTS),
+    "VARIANTS_OUT_OF_STOCK": ("variants/out_of_stock", READS_PRODUCTS),
     "ORDERS_CREATE": ("orders/create", READS_ORDERS),
     "ORDERS_UPDATED": ("orders/updated", READS_ORDERS),
     "ORDERS_CANCELLED": ("orders/cancelled", READS_ORDERS),
@@ -38,12 +42,21 @@ TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "LOCATIONS_UPDATE": ("locations/update", READS_LOCATIONS),
     "LOCATIONS_ACTIVATE": ("locations/activate", READS_LOCATIONS),
     "LOCATIONS_DEACTIVATE": ("locations/deactivate", READS_LOCATIONS),
+    "LOCATIONS_DELETE": ("locations/delete", READS_LOCATIONS),
+    "CHANNELS_DELETE": ("channels/delete", READS_PUBLICATIONS),
+    "SHOP_UPDATE": ("shop/update", ()),
+    "APP_SCOPES_UPDATE": ("app/scopes_update", ()),
     "APP_UNINSTALLED": ("app/uninstalled", ()),
     "BULK_OPERATIONS_FINISH": ("bulk_operations/finish", ()),
 }
 ADDRESS = ("webhookSubscription", "callbackUrl")  # named so by Shopify although the input is `uri`
 SHOPIFY_HOSTS = (".myshopify.com", ".shopify.com", ".shopifycloud.com")
 INTERNAL_HOSTS = (".internal", ".local")
+INTERNAL = "Address cannot be a Shopify or an internal domain"
+INVALID = "Address is invalid"
+NAME = re.compile(
+    r"[A-Za-z0-9_-]{1,50}"
+)  # as Shopify's changelog of February 2026 has it; it goes out as a header
 
 
 @dataclass(eq=False, kw_only=True)
@@ -58,6 +71,7 @@ class Subscription:
     name: str | None
     created_at: datetime
     updated_at: datetime
+    accepted: int = 0  # deliveries answered with 2xx so far
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,24 +148,41 @@ class Subscriptions:
     def _errors(
         self, topic: str, wanted: Wanted, *, old: Subscription | None, scopes: frozenset[str]
     ) -> Iterator[UserError]:
-        needed = TOPICS.get(topic, ("", ()))[1]
-        if needed and not scopes & set(needed):
-            message = f"You do not have permission to create or update webhooks with {topic} topic. "
-            yield UserError(field=("topic",), message=f"{message}It requires one of: {', '.join(needed)}")
+        yield from _topic_errors(topic, scopes)
         if wanted.format not in (None, "JSON"):
             yield UserError(field=("webhookSubscription", "format"), message="This shop delivers JSON only")
         if wanted.uri is not None or old is None:
             message = address_fault(wanted.uri or "") or self._taken(topic, wanted, old)
             if message:
                 yield UserError(field=ADDRESS, message=message)
-        if wanted.name and any(s.name == wanted.name for s in self.by_gid.values() if s is not old):
-            message = "Name already exists, no duplicate allowed"
+        message = self._name_fault(wanted.name, old)
+        if message:
             yield UserError(field=("webhookSubscription", "name"), message=message)
+
+    def _name_fault(self, name: str | None, old: Subscription | None) -> str:
+        if not name:
+            return ""
+        if not NAME.fullmatch(name):
+            return "Name may have up to 50 letters (a-z), digits, underscores and hyphens"
+        taken = any(s.name == name for s in self.by_gid.values() if s is not old)
+        return "Name already exists, no duplicate allowed" if taken else ""
 
     def _taken(self, topic: str, wanted: Wanted, old: Subscription | None) -> str:
         others = (s for s in self.by_gid.values() if s is not old)
         taken = any(s.topic == topic and s.uri == wanted.uri for s in others)
         return "Address for this topic has already been taken" if taken else ""
+
+
+def _topic_errors(topic: str, scopes: frozenset[str]) -> Iterator[UserError]:
+    """Shopify takes every topic of its schema; this shop refuses those that it would never announce."""
+    if topic not in TOPICS:
+        message = f"The bundled shop never announces {topic}. It announces: {', '.join(TOPICS)}"
+        yield UserError(field=("topic",), message=message)
+        return
+    needed = TOPICS[topic][1]
+    if needed and not scopes & set(needed):
+        message = f"You do not have permission to create or update webhooks with {topic} topic. "
+        yield UserError(field=("topic",), message=f"{message}It requires one of: {', '.join(needed)}")
 
 
 def address_fault(uri: str) -> str:
@@ -160,18 +191,28 @@ def address_fault(uri: str) -> str:
         return "Address can't be blank"
     try:
         parts = urlsplit(uri)
-        host = (parts.hostname or "").lower()
+        host, port = (parts.hostname or "").lower(), parts.port
     except ValueError:
-        return "Address is invalid"
-    if parts.scheme not in ("http", "https") or not host:
-        return "Address is invalid"
+        return INVALID
+    if parts.scheme not in ("http", "https") or not host or port == 0 or _has_blanks(uri):
+        return INVALID
     if is_loopback(host):
         return ""
     if parts.scheme == "http":
         return "Address protocol http:// is not supported"
-    if f".{host}".endswith((*SHOPIFY_HOSTS, *INTERNAL_HOSTS)):
-        return "Address cannot be a Shopify or an internal domain"
-    return ""
+    return INTERNAL if _is_internal(host) else ""
+
+
+def _has_blanks(uri: str) -> bool:
+    return any(character.isspace() or not character.isprintable() for character in uri)
+
+
+def _is_internal(host: str) -> bool:
+    """Shopify's own domains, private networks, and names that only a local network knows."""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." not in host.strip(".") or f".{host}".endswith((*SHOPIFY_HOSTS, *INTERNAL_HOSTS))
 
 
 def is_loopback(host: str) -> bool:
@@ -181,11 +222,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def topic_named(name: str) -> str:
-    """The enum value of a topic in either form; raises ShopError that lists those announced."""
-    for value, (header, _) in TOPICS.items():
-        if name in (value, header):
-            return value
-    raise ShopError(f"the shop announces nothing as {name!r}; it knows {', '.join(TOPICS)}")

@@ -11,7 +11,7 @@ import httpx2
 
 from shopify_emulator.server import DroppedConnection, NeverAnswers, asgi_app
 from shopify_emulator.shop import Shop
-from shopify_emulator.webhooks import TIMEOUT_S, Deliver
+from shopify_emulator.webhooks import CONNECT_S, TIMEOUT_S, Deliver
 
 
 class EmulatorTransport(httpx2.AsyncBaseTransport):
@@ -40,7 +40,7 @@ def deliver_with(transport: httpx2.AsyncBaseTransport) -> Deliver:
 
     Without httpx2's client, which takes a third of the time for redirects, cookies and sign-in that no webhook has.
     """
-    limits = {"timeout": httpx2.Timeout(TIMEOUT_S).as_dict()}
+    limits = {"timeout": httpx2.Timeout(TIMEOUT_S, connect=CONNECT_S).as_dict()}
 
     async def deliver(url: str, headers: Mapping[str, str], body: bytes) -> int | None:
         try:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from shopify_emulator.faults import Faults, WebhookFault
+from shopify_emulator.faults import Fate, Faults, WebhookFault
 from shopify_emulator.model import ShopError
 from shopify_emulator.payloads import Payloads, encode, only_fields, passes_filter
 from shopify_emulator.state import Happening, State
@@ -26,10 +26,19 @@ Deliver = Callable[[str, Mapping[str, str], bytes], Awaitable[int | None]]
 
 API_VERSION = "2026-10"
 TIMEOUT_S = 5.0
+CONNECT_S = 1.0
 RETRIES = 8
+FAILURES_IN_A_ROW = 8
 RETRY_SPAN_S = 4 * 3600.0
 ROTATION_S = 3600.0
 RECENT = 5_000
+
+
+@dataclass(eq=False, kw_only=True)
+class Content:
+    """What a delivery, its retries and its copies say; None until one of them is sent first."""
+
+    body: bytes | None = None
 
 
 @dataclass(eq=False, kw_only=True)
@@ -41,14 +50,16 @@ class Delivery:
     webhook_id: str
     triggered_at: datetime
     due: datetime
-    body: bytes | None = None  # None: built when first sent
+    content: Content
     attempts: int = 0
-    wrong: WebhookFault | None = None
+    wrong: tuple[WebhookFault, ...] = ()
+    failures: int = 0  # in a row, with nothing of its subscription accepted in between
+    accepted_before: int = 0  # what its subscription had accepted when the row began
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """One attempt to deliver and its answer; status None is no answer within 5 s."""
+    """One attempt to deliver and its answer; status None: no answer in time, or it could not be sent."""
 
     at: datetime
     topic: str
@@ -80,9 +91,11 @@ class Outbox:
     domain: str
     secret: str
     deliver: Deliver | None = None
+    limit_s: float = TIMEOUT_S  # in all, from connecting to the last byte of the answer
     sent: deque[Sent] = field(default_factory=lambda: deque(maxlen=RECENT))
     _heap: list[tuple[datetime, int, Delivery]] = field(default_factory=list)
     _turns: Iterator[int] = field(default_factory=count)
+    _taken: dict[Delivery, None] = field(default_factory=dict)
     _old_secret: tuple[str, datetime] | None = None
 
     def tell(self, happening: Happening) -> None:
@@ -101,9 +114,9 @@ class Outbox:
             webhook_id=self.state.new_uuid(),
             triggered_at=now,
             due=now,
+            content=Content(body=self._body(subscription, happening) if at_once else None),
+            accepted_before=subscription.accepted,
         )
-        if at_once:
-            delivery.body = self._body(delivery)
         self._enqueue(delivery, self.faults.pick_webhook())
 
     def _passes(self, subscription: Subscription, happening: Happening) -> bool:
@@ -112,31 +125,27 @@ class Outbox:
         payload = self.payloads.build(happening.topic, happening.subject)
         return passes_filter(payload, subscription.filter)
 
-    def _enqueue(self, delivery: Delivery, fault: WebhookFault | None) -> None:
-        match fault:
-            case WebhookFault.DROP:
-                return
-            case WebhookFault.DELAY:
-                delivery.due += timedelta(seconds=self.faults.webhook_delay_s)
-            case WebhookFault.REORDER:
-                delivery.due += timedelta(seconds=1)
-            case WebhookFault.BAD_HMAC | WebhookFault.WRONG_SHOP:
-                delivery.wrong = fault
-            case WebhookFault.DUPLICATE:
-                self._push(replace(delivery))
-            case WebhookFault.NEW_ID:
-                self._push(replace(delivery, webhook_id=self.state.new_uuid()))
-            case None:
-                pass
+    def _enqueue(self, delivery: Delivery, fate: Fate) -> None:
+        if WebhookFault.DROP in fate.faults:
+            return
+        delivery.due += timedelta(seconds=fate.late_s)
+        delivery.wrong = fate.faults
         self._push(delivery)
+        for copy in fate.copies:
+            again = replace(delivery, due=delivery.due + timedelta(seconds=copy.later_s))
+            if copy.new_id:  # a delivery of its own, built when it is sent
+                again.webhook_id = self.state.new_uuid()
+                again.content = replace(delivery.content)
+            self._push(again)
 
     def _push(self, delivery: Delivery) -> None:
         heapq.heappush(self._heap, (delivery.due, next(self._turns), delivery))
 
     @property
     def waiting(self) -> list[Delivery]:
-        """Everything on its way, in the order in which it is due."""
-        return [delivery for _, _, delivery in sorted(self._heap) if self._wanted(delivery)]
+        """Everything on its way: what is being sent, then the rest in the order in which it is due."""
+        queued = (delivery for _, _, delivery in sorted(self._heap))
+        return [delivery for delivery in (*self._taken, *queued) if self._wanted(delivery)]
 
     def _wanted(self, delivery: Delivery) -> bool:
         """A deleted subscription gets nothing more, but for the news that the app is gone."""
@@ -146,44 +155,59 @@ class Outbox:
     def next_due(self) -> datetime | None:
         return self._heap[0][0] if self._heap else None
 
-    def _pop_due(self, limit: int) -> list[Delivery]:
-        now, batch = self.state.clock.now(), list[Delivery]()
-        while self._heap and self._heap[0][0] <= now and len(batch) < limit:
+    def take_due(self, *, limit: int | None = None) -> list[Delivery]:
+        """Hands out what is due by the clock, each of which has to be attempted."""
+        now, taken = self.state.clock.now(), list[Delivery]()
+        while self._heap and self._heap[0][0] <= now and (limit is None or len(taken) < limit):
             delivery = heapq.heappop(self._heap)[2]
             if self._wanted(delivery):
-                batch.append(delivery)
-        return batch
+                taken.append(delivery)
+        self._taken.update(dict.fromkeys(taken))
+        return taken
 
-    async def settle(self, *, at_once: int = 1) -> int:
-        """Attempts everything that is due by the clock, `at_once` side by side; returns the attempts."""
+    async def settle(self) -> int:
+        """Attempts everything that is due by the clock, one after the other; returns the attempts."""
         attempts = 0
-        while batch := self._pop_due(at_once):
-            await asyncio.gather(*(self._attempt(delivery) for delivery in batch))
+        while batch := self.take_due(limit=1):
+            for delivery in batch:
+                await self.attempt(delivery)
             attempts += len(batch)
         return attempts
 
-    async def _attempt(self, delivery: Delivery) -> None:
+    async def attempt(self, delivery: Delivery) -> None:
+        """Sends one delivery that was handed out. However it fails, it is tried again; an exception goes on."""
+        self._taken.pop(delivery, None)
+        if not self._wanted(delivery):
+            return
         if self.deliver is None:
             self._push(delivery)
             raise ShopError("the shop has webhooks to deliver but no way to: set shop.deliver")
-        if delivery.body is None:
-            delivery.body = self._body(delivery)
+        await self._send(self.deliver, delivery)
+
+    async def _send(self, deliver: Deliver, delivery: Delivery) -> None:
+        status, body = None, b""
         delivery.attempts += 1
-        status = await self._send(self.deliver, delivery, delivery.body)
-        if status is None or not 200 <= status < 300:
-            self._failed(delivery)
-
-    def _body(self, delivery: Delivery) -> bytes:
-        payload = self.payloads.build(delivery.happening.topic, delivery.happening.subject)
-        return encode(only_fields(payload, delivery.subscription.include_fields))
-
-    async def _send(self, deliver: Deliver, delivery: Delivery, body: bytes) -> int | None:
-        status: int | None = None
+        self._taken[delivery] = None
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            body = self._content_of(delivery)
+            async with asyncio.timeout(self.limit_s):
                 status = await deliver(delivery.subscription.uri, self.headers(delivery, body), body)
         except TimeoutError:
             status = None
+        finally:
+            self._taken.pop(delivery, None)
+            self._note(delivery, status, body)
+
+    def _content_of(self, delivery: Delivery) -> bytes:
+        if delivery.content.body is None:
+            delivery.content.body = self._body(delivery.subscription, delivery.happening)
+        return delivery.content.body
+
+    def _body(self, subscription: Subscription, happening: Happening) -> bytes:
+        payload = self.payloads.build(happening.topic, happening.subject)
+        return encode(only_fields(payload, subscription.include_fields))
+
+    def _note(self, delivery: Delivery, status: int | None, body: bytes) -> None:
         self.sent.append(
             Sent(
                 at=self.state.clock.now(),
@@ -195,21 +219,35 @@ class Outbox:
                 body=body,
             )
         )
-        return status
+        if status is not None and 200 <= status < 300:
+            delivery.subscription.accepted += 1
+        else:
+            self._failed(delivery)
 
     def _failed(self, delivery: Delivery) -> None:
-        """Plans the next retry; when the last one failed the subscription is deleted."""
-        if delivery.attempts > RETRIES:
-            self.subscriptions.delete(delivery.subscription.gid)
-            return
+        """Plans the next retry, or deletes the subscription after 8 failures in a row.
+
+        A row is of attempts at one delivery, and ends when anything of its subscription is accepted. So 8
+        deliveries that fail at once, as while an app restarts, are no row of 8; no answer for 2 hours is.
+        """
+        subscription = delivery.subscription
+        if delivery.accepted_before != subscription.accepted:
+            delivery.accepted_before, delivery.failures = subscription.accepted, 0
+        delivery.failures += 1
+        if delivery.failures == FAILURES_IN_A_ROW:
+            self.subscriptions.delete(subscription.gid)
+        elif delivery.attempts <= RETRIES:
+            self._retry(delivery)
+
+    def _retry(self, delivery: Delivery) -> None:
         if self.state.switches.webhook_id_on_retry == "new":
             delivery.webhook_id = self.state.new_uuid()
         delivery.due = self.state.clock.now() + timedelta(seconds=retry_delay_s(delivery.attempts))
         self._push(delivery)
 
     def headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
-        secret = "not the secret" if delivery.wrong is WebhookFault.BAD_HMAC else self.signing_secret()
-        domain = "other-shop.myshopify.com" if delivery.wrong is WebhookFault.WRONG_SHOP else self.domain
+        secret = "not the secret" if WebhookFault.BAD_HMAC in delivery.wrong else self.signing_secret()
+        domain = "other-shop.myshopify.com" if WebhookFault.WRONG_SHOP in delivery.wrong else self.domain
         triggered = delivery.triggered_at.astimezone(UTC).isoformat(timespec="microseconds")
         named = {"X-Shopify-Name": delivery.subscription.name} if delivery.subscription.name else {}
         return {

@@ -513,6 +513,7 @@ FAULTS = {
     Fault.UNAVAILABLE_BEFORE: (WriteOutcome.UNKNOWN, False),
     Fault.UNAVAILABLE_AFTER: (WriteOutcome.UNKNOWN, True),
     Fault.ADJUST_FAILED: (WriteOutcome.UNKNOWN, False),
+    Fault.ADJUST_FAILED_AFTER: (WriteOutcome.UNKNOWN, True),
     Fault.LATE_ARRIVAL: (WriteOutcome.UNKNOWN, False),
     Fault.THROTTLED: (WriteOutcome.THROTTLED, False),
     Fault.TOO_MANY_REQUESTS: (WriteOutcome.THROTTLED, False),

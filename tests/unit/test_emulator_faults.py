@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from shopify_emulator import EmulatorTransport, Fault, Shop, asgi_app
+from shopify_emulator import EmulatorTransport, Fault, Shop, WebhookFault, asgi_app
 from shopify_emulator.clock import ManualClock
 from shopify_emulator.faults import AT_TOKEN_ENDPOINT, Faults, Operation, fault_named, fits
 from tests.unit.test_emulator_shop import ADJUST, Stage, stage
@@ -45,8 +45,16 @@ AFTER: list[tuple[Fault, Seen]] = [
     (Fault.TRUNCATED_AFTER, 200),
     (Fault.THROTTLED_AFTER, 200),
     (Fault.UNAVAILABLE_AFTER, 200),
+    (Fault.ADJUST_FAILED_AFTER, 200),
 ]
-ELSEWHERE = {Fault.LAGGING_READ, Fault.BULK_FAILED, Fault.BULK_PARTIAL, Fault.BULK_EXPIRED}
+ELSEWHERE = {
+    Fault.LAGGING_READ,
+    Fault.BULK_FAILED,
+    Fault.BULK_PARTIAL,
+    Fault.BULK_EXPIRED,
+    Fault.SUBSCRIPTION_DELETED,
+    Fault.PRODUCT_DELETED,
+}
 
 
 def call(s: Stage, *, key: str = "k") -> dict[str, Any]:
@@ -101,6 +109,69 @@ def test_a_truncated_answer_is_no_json() -> None:
     assert isinstance(response, httpx2.Response)
     with pytest.raises(json.JSONDecodeError):
         response.json()
+
+
+def test_a_failed_adjustment_may_have_been_applied_after_all() -> None:
+    s = stage()
+    s.shop.faults.next("inventoryAdjustQuantities", Fault.ADJUST_FAILED_AFTER)
+    response = send(s.shop, call(s))
+    assert isinstance(response, httpx2.Response)
+    payload = response.json()["data"]["inventoryAdjustQuantities"]
+    assert [error["code"] for error in payload["userErrors"]] == ["ADJUST_QUANTITIES_FAILED"]
+    assert payload["inventoryAdjustmentGroup"] is None
+    assert s.level(s.a) == 9
+
+
+@pytest.mark.parametrize("fault", [Fault.THROTTLED, Fault.THROTTLED_AFTER, Fault.INTERNAL_ERROR])
+def test_what_the_api_itself_says_carries_its_version(fault: Fault) -> None:
+    s = stage()
+    s.shop.faults.next("*", fault)
+    response = send(s.shop, call(s))
+    assert isinstance(response, httpx2.Response)
+    assert response.headers["X-Shopify-API-Version"] == "2026-10"
+
+
+def test_a_request_that_arrives_after_the_app_was_removed_changes_nothing() -> None:
+    s = stage()
+    s.shop.faults.next("inventoryAdjustQuantities", Fault.LATE_ARRIVAL, delay_s=90)
+    send(s.shop, call(s))
+    s.shop.uninstall()
+    s.clock.advance(90)
+    s.shop.tick()
+    assert s.level(s.a) == 10
+
+
+def test_a_product_that_the_request_names_can_be_gone_before_it_runs() -> None:
+    s = stage()
+    other = s.shop.add_product("Other", levels=1)
+    s.shop.faults.next("inventoryAdjustQuantities", Fault.PRODUCT_DELETED)
+    response = send(s.shop, call(s))
+    assert isinstance(response, httpx2.Response)
+    errors = response.json()["data"]["inventoryAdjustQuantities"]["userErrors"]
+    assert [error["code"] for error in errors] == ["INVALID_INVENTORY_ITEM"]
+    assert [product.gid for product in s.shop.products()] == [other.gid]
+
+
+def test_a_subscription_can_be_gone_at_any_request_which_is_answered_as_usual() -> None:
+    s = stage()
+    create = """mutation { webhookSubscriptionCreate(topic: PRODUCTS_UPDATE, webhookSubscription:
+      {uri: "https://stockwright.test/"}) { userErrors { message } } }"""
+    assert s.data(create)["webhookSubscriptionCreate"]["userErrors"] == []
+    s.shop.faults.next("*", Fault.SUBSCRIPTION_DELETED, count=2)
+    assert [seen(send(s.shop, {"query": "{ shop { name } }"})) for _ in range(2)] == [200, 200]
+    assert s.shop.subscriptions.by_gid == {}
+
+
+def test_seeded_server_errors_answer_the_statuses_that_were_chosen() -> None:
+    def statuses(seed: int) -> list[Seen]:
+        s = stage(seed=seed)
+        s.shop.faults.rates({Fault.SERVER_ERROR_BEFORE: 1.0}, statuses=[500, 502, 504])
+        return [seen(send(s.shop, call(s))) for _ in range(30)]
+
+    assert set(statuses(1)) == {500, 502, 504}
+    assert statuses(1) == statuses(1) != statuses(2)
+    with pytest.raises(ValueError, match="one of 500, 502, 503, 504, not 418"):
+        Faults().rates({}, statuses=[418])
 
 
 def test_429_says_when_to_come_back() -> None:
@@ -223,6 +294,15 @@ def test_cleared_faults_strike_no_more_and_wrong_rates_are_refused() -> None:
         faults.rates({Fault.STALE: 2})
     with pytest.raises(ValueError, match="the faults are: connect_refused"):
         fault_named("gremlin")
+
+
+def test_rates_of_one_request_may_not_add_up_to_more_than_one() -> None:
+    faults = Faults()
+    faults.rates({Fault.STALE: 0.6, WebhookFault.DROP: 0.9, WebhookFault.DELAY: 0.9})
+    with pytest.raises(ValueError, match=r"add up to 1, not to 1\.1 \(stale 0\.6, dropped_after 0\.5\)"):
+        faults.rates({Fault.DROPPED_AFTER: 0.5})
+    faults.rates({Fault.DROPPED_AFTER: 0.4})
+    faults.rates({Fault.STALE: 0.0, Fault.DROPPED_AFTER: 1.0})
 
 
 def test_several_shops_share_a_server_by_host_and_by_prefix() -> None:

@@ -30,6 +30,7 @@ ADJUST_FAILED = UserError(
     code="ADJUST_QUANTITIES_FAILED", message="The quantities couldn't be adjusted. Try again."
 )
 TRANSIENT = {Fault.UNAVAILABLE_BEFORE: UNAVAILABLE, Fault.ADJUST_FAILED: ADJUST_FAILED}
+TRANSIENT_AFTER = {Fault.UNAVAILABLE_AFTER: UNAVAILABLE, Fault.ADJUST_FAILED_AFTER: ADJUST_FAILED}
 
 
 def user_errors(errors: Sequence[UserError]) -> list[Payload]:
@@ -112,7 +113,7 @@ def keyed_write(request: Request, wanted: Write, key: str) -> Outcome:
         return _begin(request, wanted, key, delay_s=injection.delay_s)
     outcome = _forced_stale(request, wanted) or _perform(request, wanted, key)
     keys.finish(key, wanted, outcome)
-    return Outcome(errors=(UNAVAILABLE,)) if fault is Fault.UNAVAILABLE_AFTER else outcome
+    return Outcome(errors=(TRANSIENT_AFTER[fault],)) if fault in TRANSIENT_AFTER else outcome
 
 
 def _perform(request: Request, wanted: Write, key: str) -> Outcome:
