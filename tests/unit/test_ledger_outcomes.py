@@ -62,11 +62,10 @@ def test_not_sent_pauses_longer_each_time() -> None:
     assert shop.pool.failed_streak == 0
 
 
-@pytest.mark.parametrize("outcome", [Outcome.THROTTLED, Outcome.IN_PROGRESS])
-def test_told_to_wait_the_same_rows_go_out_again_with_the_same_key(outcome: Outcome) -> None:
+def test_throttled_the_same_rows_go_out_again_with_the_same_key() -> None:
     shop = correcting()
     intent = shop.intent
-    step = shop.answer(outcome)
+    step = shop.answer(Outcome.THROTTLED)
     assert step.next is Next.REST
     assert step.wake_at is not None
     assert shop.tick().entries == ()
@@ -89,43 +88,48 @@ def test_a_read_during_the_pause_is_not_derived_from_but_made_up_for() -> None:
     assert shop.shown() == (8, 8, 8)
 
 
-def throttle(shop: TinyShop, outcome: Outcome, times: int) -> Step:
-    step = shop.answer(outcome)
+def throttle(shop: TinyShop, times: int) -> Step:
+    step = shop.answer(Outcome.THROTTLED)
     for _ in range(times - 1):
         assert step.wake_at is not None
         shop.now = step.wake_at
         assert shop.tick().next is Next.SEND
-        step = shop.answer(outcome)
+        step = shop.answer(Outcome.THROTTLED)
     return step
 
 
 def test_throttled_for_ever_is_given_up_as_not_applied() -> None:
     shop = correcting()
-    step = throttle(shop, Outcome.THROTTLED, MOST_ATTEMPTS)
+    step = throttle(shop, MOST_ATTEMPTS)
     assert shop.pool.intent is None
     assert step.wake_at is not None
     shop.carry(step)
     assert shop.shown() == (9, 9, 9)
 
 
-def test_in_progress_for_ever_becomes_unknown() -> None:
+@pytest.mark.parametrize("applied", [True, False])
+def test_after_in_progress_the_levels_are_looked_at_when_it_had_time_to_end(applied: bool) -> None:
     shop = correcting()
-    step = throttle(shop, Outcome.IN_PROGRESS, MOST_ATTEMPTS)
-    assert step.next is Next.READ
-    assert shop.intent.unknown_since == shop.now
+    step = shop.answer(Outcome.IN_PROGRESS)
+    assert (step.next, shop.intent.unknown_since) == (Next.REST, shop.now)
+    assert step.wake_at == shop.now + timedelta(seconds=3)
+    if applied:
+        shop.execute(shop.intent.rows)
+    shop.carry(step)
+    assert (shop.shown(), shop.pool.assumed, shop.writes) == ((9, 9, 9), int(applied), 1)
 
 
-@pytest.mark.parametrize(
-    "outcome",
-    [Outcome.STALE, Outcome.NOT_SENT, Outcome.PREVIOUS_FAILED, Outcome.REFUSED, Outcome.KEY_MISMATCH],
-)
-def test_after_in_progress_a_refusal_proves_nothing(outcome: Outcome) -> None:
-    shop = correcting()
-    throttle(shop, Outcome.IN_PROGRESS, 1)
-    shop.wait(2)
-    shop.tick()
-    assert shop.answer(outcome).next is Next.READ
-    assert shop.intent.unknown_since is not None
+def test_what_is_in_progress_is_not_sent_again_and_so_never_applied_twice() -> None:
+    """The running request is applied and somebody brings B back: sent again, it would fit once more."""
+    shop = correcting(policy=Policy(on_unknown="certain"))
+    step = shop.answer(Outcome.IN_PROGRESS)
+    shop.execute(shop.intent.rows)
+    shop.move("B", 1)
+    shop.carry(step)
+    assert (shop.writes, shop.pool.frozen is not None) == (1, True)
+    shop.resolve(Resolution.WAS_APPLIED)
+    shop.carry()
+    assert shop.shown() == (10, 10, 10)
 
 
 @pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.APPLIED])

@@ -180,13 +180,9 @@ def _first_read(state: PoolState, data: Fields, at: datetime) -> PoolState:
 
 def _postponed(state: PoolState, data: Fields, _at: datetime) -> PoolState:
     intent = _intent(state, data)
-    waiting = replace(
-        intent,
-        attempts=intent.attempts + 1,
-        resend_at=data.time("resend_at"),
-        doubted=intent.doubted or data.text("answer") == "in_progress",
+    return _next(
+        state, intent=replace(intent, attempts=intent.attempts + 1, resend_at=data.time("resend_at"))
     )
-    return _next(state, intent=waiting)
 
 
 def _resent(state: PoolState, data: Fields, at: datetime) -> PoolState:

@@ -1,7 +1,8 @@
 """What an answer to a sent correction means. Reads no levels and decides no stock.
 
-Once an earlier request with the same key may have been executed, only "applied" closes a correction:
-a later "stale", "refused" or "not sent" says nothing about the earlier one.
+Once a request may have been executed, only "applied" closes a correction: a later "stale", "refused" or
+"not sent" says nothing about it. "In progress" is such an answer: it speaks of another request with our key,
+and sending once more could apply both (decision 0026).
 """
 
 from typing import assert_never
@@ -10,12 +11,12 @@ from stockwright.ledger.arithmetic import out_of_step
 from stockwright.ledger.correction import rest_frozen, rest_in_step, tell_rows
 from stockwright.ledger.draft import Draft, clock, pause, short
 from stockwright.ledger.membership import leave
-from stockwright.ledger.settlement import Verdict, close, doubt, in_doubt, open_intent, renews_stamp
+from stockwright.ledger.settlement import Verdict, close, doubt, doubt_later, open_intent, renews_stamp
 from stockwright.ledger.state import FreezeCode, Outcome, Policy, Reply, Step
 from stockwright.ledger.wire import time_to_json
 
 MOST_ATTEMPTS = 20
-"""Answers "wait and send again" after which the correction is given up or held for unknown."""
+"""Answers "throttled" after which the correction is given up."""
 
 PATIENCE = 4
 """Stale answers in a row that are read again at once; from then on with a growing pause."""
@@ -51,8 +52,10 @@ def resume(draft: Draft) -> Step:
 
 def _hear_open(draft: Draft, reply: Reply, policy: Policy) -> Step:
     match reply.outcome:
-        case Outcome.THROTTLED | Outcome.IN_PROGRESS:
-            return _postpone(draft, reply, policy)
+        case Outcome.THROTTLED:
+            return _postpone(draft, reply)
+        case Outcome.IN_PROGRESS:
+            return doubt_later(draft, detail=f"in progress already {reply.detail}".strip())
         case Outcome.UNKNOWN | Outcome.APPLIED:
             return doubt(draft, policy, detail=reply.detail)
         case (
@@ -62,8 +65,6 @@ def _hear_open(draft: Draft, reply: Reply, policy: Policy) -> Step:
             | Outcome.REFUSED
             | Outcome.KEY_MISMATCH
         ):
-            if in_doubt(open_intent(draft)):
-                return doubt(draft, policy, detail=f"{reply.outcome.value} after an answer that left it open")
             return _not_applied(draft, reply)
         case never:
             assert_never(never)
@@ -79,17 +80,15 @@ def _applied(draft: Draft, reply: Reply, policy: Policy) -> Step:
     more = len(out_of_step(draft.pool))
     if more:
         return draft.read(f"{more} more levels are to be corrected: reading them again.")
-    if intent.attempts or in_doubt(intent):
+    if intent.attempts or intent.unknown_since is not None:
         return draft.read("Reads in the meantime were not counted: reading the levels again.")
     return rest_in_step(draft, policy)
 
 
-def _postpone(draft: Draft, reply: Reply, policy: Policy) -> Step:
-    """Same key after a pause. Given up after too many, which is safe only if no request can be running."""
+def _postpone(draft: Draft, reply: Reply) -> Step:
+    """Throttled, so surely not executed: the same key again after a pause. Given up after too many."""
     intent = open_intent(draft)
     if intent.attempts + 1 >= MOST_ATTEMPTS:
-        if reply.outcome is Outcome.IN_PROGRESS or in_doubt(intent):
-            return doubt(draft, policy, detail=f"still in progress after {MOST_ATTEMPTS} answers")
         return _give_up(draft, why="throttled", detail=f"throttled {MOST_ATTEMPTS} times")
     resend_at = draft.at + pause(intent.attempts + 1)
     draft.write(

@@ -33,6 +33,7 @@ from stockwright.ledger.state import (
 from stockwright.ledger.wire import levels_to_json, rows_to_json
 
 SECOND = timedelta(seconds=1)
+RUNS = timedelta(seconds=3)  # how long a request that runs already is given before the first look
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,11 +49,6 @@ def open_intent(draft: Draft) -> Intent:
     if draft.pool.intent is None:
         raise LedgerError(f"pool {draft.pool_id} has no open correction")
     return draft.pool.intent
-
-
-def in_doubt(intent: Intent) -> bool:
-    """Whether an earlier request with this key may have been executed."""
-    return intent.doubted or intent.unknown_since is not None
 
 
 def dead_at(intent: Intent, policy: Policy) -> datetime:
@@ -71,6 +67,15 @@ def doubt(draft: Draft, policy: Policy, *, detail: str) -> Step:
     if open_intent(draft).unknown_since is None:
         draft.write("outcome_unknown", key=open_intent(draft).key, detail=detail)
     return wait_for_proof(draft, policy)
+
+
+def doubt_later(draft: Draft, *, detail: str) -> Step:
+    """Another request with our key is running: look when it has had time to end, or when a webhook tells."""
+    draft.write("outcome_unknown", key=open_intent(draft).key, detail=detail)
+    rows = tell_rows(open_intent(draft).rows)
+    return draft.rest(
+        f"Shopify is busy with {rows} already: looking at the levels soon.", wake_at=draft.at + RUNS
+    )
 
 
 def wait_for_proof(draft: Draft, policy: Policy) -> Step:

@@ -75,11 +75,10 @@ class Intent:
     rows: tuple[IntentRow, ...]
     opened_at: datetime  # when it was stored; no send can be earlier
     sent_at: datetime  # the newest send that may have happened (opened_at until a resend)
-    attempts: int = 0  # answers received so far that kept the intent open (throttled, in progress)
+    attempts: int = 0  # answers received so far that kept the intent open (throttled)
     unknown_since: datetime | None = None  # set when an answer was lost
     first_read: FirstRead | None = None
     resend_at: datetime | None = None  # asked to wait: nothing is on its way, not to be sent before this
-    doubted: bool = False  # Shopify said "in progress": from now on a refusal proves nothing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,7 +186,7 @@ class Outcome(StrEnum):
     STALE = "stale"  # CAS refused: nothing was written
     NOT_SENT = "not_sent"  # connection refused, DNS failed, budget gave up: surely not executed
     THROTTLED = "throttled"  # not executed; same key after the wait
-    IN_PROGRESS = "in_progress"  # IDEMPOTENCY_CONCURRENT_REQUEST: same key after a pause
+    IN_PROGRESS = "in_progress"  # IDEMPOTENCY_CONCURRENT_REQUEST: another request with our key is running
     KEY_MISMATCH = "key_mismatch"
     PREVIOUS_FAILED = "previous_failed"  # read, new key
     REFUSED = "refused"  # another userError: nothing was written

@@ -241,7 +241,6 @@ def _intent_to_json(intent: Intent) -> Json:
         "first_read": first
         and {"at": time_to_json(first.at), "all_at_after_value": first.all_at_after_value},
         "resend_at": optional_time_to_json(intent.resend_at),
-        "doubted": intent.doubted,
     }
 
 
@@ -256,7 +255,6 @@ def _intent_from_json(fields: Fields) -> Intent:
         unknown_since=fields.optional_time("unknown_since"),
         first_read=None if first is None else _first_read_from_json(first),
         resend_at=fields.optional_time("resend_at"),
-        doubted=fields.bool("doubted"),
     )
 
 

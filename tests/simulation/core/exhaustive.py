@@ -432,7 +432,7 @@ class Explorer:
         rows = tuple((row.member.item_id, row.delta, row.from_quantity - world.moved) for row in intent.rows)
         age = round((instant(world.epoch * EPOCH_S) - intent.sent_at).total_seconds() / EPOCH_S)
         first = intent.first_read.all_at_after_value if intent.first_read else None
-        told = intent.unknown_since is None, first, intent.resend_at is None, intent.doubted
+        told = intent.unknown_since is None, first, intent.resend_at is None
         return (rows, min(age, OLD), *told)
 
 
@@ -477,9 +477,3 @@ LARGE = {
     ),
 }
 """The whole small scope, by `--exhaustive`."""
-
-KNOWN_WRONG = {"in progress, may apply twice": 24}
-"""A shop that says "in progress" and then applies both calls with one key cannot be told by any retry.
-
-We send the same key again after "in progress", as the reference says, and rely on at most one applying.
-"""
