@@ -12,7 +12,7 @@ import uvicorn
 from shopify_emulator.clock import RealClock
 from shopify_emulator.control import control_routes
 from shopify_emulator.demo import fill
-from shopify_emulator.faults import Fault, WebhookFault, fault_named
+from shopify_emulator.faults import SERVER_ERRORS, Fault, WebhookFault, fault_over_http
 from shopify_emulator.model import ShopError
 from shopify_emulator.page import page_routes
 from shopify_emulator.server import EmulatorApp, asgi_app
@@ -50,6 +50,20 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fault", action="append", default=[], metavar="KIND=RATE", help="seeded faults, e.g. stale=0.01"
     )
+    parser.add_argument(
+        "--server-error",
+        action="append",
+        type=int,
+        choices=SERVER_ERRORS,
+        help="what seeded server errors answer; several are drawn from the seed (default 503)",
+    )
+    parser.add_argument(
+        "--webhook-delay",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how late webhook_delay and webhook_duplicate may be, up to 86400, a day (default 30)",
+    )
     return parser
 
 
@@ -59,7 +73,7 @@ def fault_rates(settings: Sequence[str]) -> dict[Fault | WebhookFault, float]:
     for text in settings:
         name, _, rate = text.partition("=")
         try:
-            rates[fault_named(name)] = float(rate)
+            rates[fault_over_http(name)] = float(rate)
         except ValueError as error:
             raise ValueError(f"--fault {text}: {error}") from error
     return rates
@@ -81,7 +95,8 @@ def build(options: argparse.Namespace) -> Shop:
     )
     shop.storefront.proxy_path = proxy_path(options.proxy_path)
     fill(shop, options.catalogue)
-    shop.faults.rates(fault_rates(options.fault))
+    shop.faults.webhook_delay_s = options.webhook_delay
+    shop.faults.rates(fault_rates(options.fault), statuses=options.server_error)
     return shop
 
 

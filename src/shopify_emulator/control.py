@@ -7,133 +7,49 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from decimal import Decimal
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from shopify_emulator.faults import Fault, fault_named
-from shopify_emulator.model import Movement, Order, Policy, Product, ShopError, Status, Variant, VariantSpec
+from shopify_emulator.control_bodies import (
+    AddedVariant,
+    ChannelRemoval,
+    Edits,
+    FaultPlan,
+    LocationChange,
+    Metafield,
+    NewChannel,
+    NewLocation,
+    NewProduct,
+    Nothing,
+    OneShot,
+    OnOrder,
+    OrderEdit,
+    ProductChange,
+    Refunding,
+    Sale,
+    Scopes,
+    Secret,
+    ShopChange,
+    Stocking,
+    Theme,
+    Unstocking,
+    VariantChange,
+)
+from shopify_emulator.faults import Fault, WebhookFault, fault_over_http
+from shopify_emulator.model import Location, Movement, Order, Product, ShopError, Variant
 from shopify_emulator.server import shop_of
 from shopify_emulator.shop import Shop
 from shopify_emulator.storefront.blocks import check_block_settings
-from shopify_emulator.storefront.settings import Placement
 from shopify_emulator.subscriptions import is_loopback
 
 M = TypeVar("M", bound=BaseModel)
 Json = dict[str, Any]
 HISTORY_LIMIT = 1_000
-
-
-class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Line(Body):
-    variant: str
-    quantity: int = Field(default=1, ge=1)
-
-
-class Sale(Body):
-    lines: list[Line] = Field(min_length=1)
-    location: str | None = None
-    force: bool = False
-
-
-class Refunding(Body):
-    order: str | None = None  # None: the last order
-    lines: list[Line] | None = None
-    restock: bool = True
-
-
-class OnOrder(Body):
-    order: str | None = None
-    restock: bool = True
-
-
-class Edit(Body):
-    item: str
-    location: str
-    available: int
-
-
-class Edits(Body):
-    edits: list[Edit] = Field(min_length=1)
-
-
-class NewVariant(Body):
-    title: str = "Default Title"
-    sku: str = ""
-    tracked: bool = True
-    price: Decimal = Decimal("25.00")
-    policy: Policy = "DENY"
-    compare_at_price: Decimal | None = None
-    image_url: str = ""
-    levels: dict[str, int] | int | None = None
-
-    def spec(self) -> VariantSpec:
-        return VariantSpec(**self.model_dump())
-
-
-class NewProduct(Body):
-    title: str
-    variants: list[NewVariant] = Field(default_factory=lambda: [NewVariant()])
-    product_type: str = ""
-    tags: list[str] = []
-    status: Status = "ACTIVE"
-    vendor: str = ""
-    levels: dict[str, int] | int = 0
-    is_gift_card: bool = False
-    published_on: list[str] | None = None
-    option_names: list[str] = []
-    image_url: str = ""
-
-
-class ProductChange(Body):
-    product: str
-    status: Status | None = None
-    tags: list[str] | None = None
-    product_type: str | None = None
-    remove: bool = False
-
-
-class OneShot(Body):
-    operation: str = "*"
-    fault: str
-    count: int = Field(default=1, ge=1, le=10_000)
-    row: int = Field(default=0, ge=0)
-    delay_s: float = Field(default=30.0, ge=0)
-
-
-class FaultPlan(Body):
-    next: list[OneShot] = []
-    rates: dict[str, float] = {}
-    clear: bool = False
-
-
-class Theme(Body):
-    """The theme editor and the app's proxy; what is not given stays as it is."""
-
-    placement: Placement | None = None
-    inside_form: bool | None = None
-    block_settings: dict[str, str | int | bool] | None = None
-    proxy_url: str | None = None
-    customer_id: str | None = Field(default=None, pattern="^[0-9]*$")
-
-
-class Metafield(Body):
-    """App-data of the installation; a null value removes it."""
-
-    namespace: str = "stockwright"
-    key: str
-    value: Any
-
-
-class Nothing(Body):
-    pass
+REQUEST_DELAY_S = 30.0
 
 
 Act = Callable[[Shop, M], Json]
@@ -191,21 +107,22 @@ def movement_json(movement: Movement) -> Json:
     return {**asdict(movement), "at": movement.at.isoformat()}
 
 
+def location_json(location: Location) -> Json:
+    return {
+        "id": location.gid,
+        "name": location.name,
+        "active": location.active,
+        "primary": location.primary,
+        "fulfills_online": location.fulfills_online,
+    }
+
+
 def state_json(shop: Shop) -> Json:
     state = shop.state
     return {
         "domain": shop.domain,
         "now": shop.clock.now().isoformat(),
-        "locations": [
-            {
-                "id": loc.gid,
-                "name": loc.name,
-                "active": loc.active,
-                "primary": loc.primary,
-                "fulfills_online": loc.fulfills_online,
-            }
-            for loc in state.locations.values()
-        ],
+        "locations": [location_json(location) for location in state.locations.values()],
         "publications": [
             {"id": p.gid, "name": p.name, "handle": p.handle} for p in state.publications.values()
         ],
@@ -300,24 +217,127 @@ def _change_product(shop: Shop, wanted: ProductChange) -> Json:
     return product
 
 
+def _edit_order(shop: Shop, wanted: OrderEdit) -> Json:
+    changes = [(change.variant, change.quantity) for change in wanted.changes]
+    return order_json(shop.edit_order(order_or_last(shop, wanted.order), changes, force=wanted.force))
+
+
+def _connect(shop: Shop, wanted: Stocking) -> Json:
+    shop.connect(wanted.item, wanted.location, available=wanted.available)
+    return variant_json(shop.state.item(wanted.item).variant)
+
+
+def _disconnect(shop: Shop, wanted: Unstocking) -> Json:
+    shop.disconnect(wanted.item, wanted.location)
+    return variant_json(shop.state.item(wanted.item).variant)
+
+
+def _add_variant(shop: Shop, wanted: AddedVariant) -> Json:
+    return variant_json(shop.add_variant(wanted.product, wanted.spec()))
+
+
+def _change_variant(shop: Shop, wanted: VariantChange) -> Json:
+    variant = shop.state.variant(wanted.variant)
+    if wanted.sku is not None:
+        shop.set_sku(variant.item.gid, wanted.sku)
+    if wanted.policy is not None:
+        shop.set_policy(variant.gid, wanted.policy)
+    if wanted.tracked is not None:
+        shop.set_tracked(variant.item.gid, tracked=wanted.tracked)
+    if wanted.remove:
+        shop.remove_variant(variant.gid)
+    return variant_json(variant)
+
+
+def _add_location(shop: Shop, wanted: NewLocation) -> Json:
+    return location_json(shop.state.location(shop.add_location(**wanted.model_dump())))
+
+
+def _change_location(shop: Shop, wanted: LocationChange) -> Json:
+    location = shop.state.location(wanted.location)
+    if wanted.name is not None:
+        shop.rename_location(location.gid, wanted.name)
+    if wanted.active is not None:
+        shop.set_location_active(location.gid, active=wanted.active)
+    if wanted.primary:
+        shop.set_primary(location.gid)
+    if wanted.remove:
+        shop.remove_location(location.gid)
+    return location_json(location)
+
+
+def _add_channel(shop: Shop, wanted: NewChannel) -> Json:
+    return {"id": shop.add_publication(**wanted.model_dump())}
+
+
+def _remove_channel(shop: Shop, wanted: ChannelRemoval) -> Json:
+    shop.remove_publication(wanted.publication)
+    return {}
+
+
+def _change_shop(shop: Shop, wanted: ShopChange) -> Json:
+    shop.change_settings(name=wanted.name, timezone=wanted.timezone)
+    return {}
+
+
+def _set_scopes(shop: Shop, wanted: Scopes) -> Json:
+    shop.set_scopes(wanted.scopes)
+    return {"scopes": sorted(shop.tokens.scopes)}
+
+
+def _rotate_secret(shop: Shop, wanted: Secret) -> Json:
+    shop.rotate_secret(wanted.secret)
+    return {}
+
+
+def _uninstall(shop: Shop, _wanted: Nothing) -> Json:
+    shop.uninstall()
+    return {}
+
+
+def _reinstall(shop: Shop, _wanted: Nothing) -> Json:
+    shop.reinstall()
+    return {}
+
+
 def _plan_faults(shop: Shop, wanted: FaultPlan) -> Json:
-    if wanted.clear:
-        shop.faults.clear()
+    faults = shop.faults
     try:
-        shop.faults.rates({fault_named(name): rate for name, rate in wanted.rates.items()})
-        for shot in wanted.next:
-            _plan_one(shop, shot)
+        rates = {fault_over_http(name): rate for name, rate in wanted.rates.items()}
+        shots = [(shot, _kinds_of(shot)) for shot in wanted.next]
+        if wanted.clear:
+            faults.clear()
+        if wanted.webhook_delay_s is not None:
+            faults.webhook_delay_s = wanted.webhook_delay_s
+        faults.rates(rates, statuses=wanted.statuses)
     except ValueError as error:
         raise ShopError(str(error)) from error
-    return {"faults_injected": {kind.value: count for kind, count in shop.faults.injected.items()}}
+    for shot, kinds in shots:
+        _plan_one(shop, shot, kinds)
+    return {"faults_injected": {kind.value: count for kind, count in faults.injected.items()}}
 
 
-def _plan_one(shop: Shop, shot: OneShot) -> None:
-    fault = fault_named(shot.fault)
-    if isinstance(fault, Fault):
-        shop.faults.next(shot.operation, fault, count=shot.count, row=shot.row, delay_s=shot.delay_s)
-    else:
-        shop.faults.next_webhook(fault, count=shot.count)
+def _kinds_of(shot: OneShot) -> Fault | tuple[WebhookFault, ...]:
+    kinds = [fault_over_http(name) for name in (shot.fault, *shot.also)]
+    [first, *more] = kinds
+    if isinstance(first, Fault) and not more:
+        return first
+    told = tuple(kind for kind in kinds if isinstance(kind, WebhookFault))
+    if len(told) < len(kinds):
+        raise ValueError("one request suffers one fault; only faults of webhooks go together")
+    return told
+
+
+def _plan_one(shop: Shop, shot: OneShot, kinds: Fault | tuple[WebhookFault, ...]) -> None:
+    if isinstance(kinds, tuple):
+        shop.faults.next_webhook(
+            *kinds, count=shot.count, delay_s=shot.delay_s, copy_delay_s=shot.copy_delay_s
+        )
+        return
+    delay_s = REQUEST_DELAY_S if shot.delay_s is None else shot.delay_s
+    shop.faults.next(
+        shot.operation, kinds, count=shot.count, row=shot.row, status=shot.status, delay_s=delay_s
+    )
 
 
 def _reset_counts(shop: Shop, _wanted: Nothing) -> Json:
@@ -393,6 +413,20 @@ def control_routes() -> tuple[Route, ...]:
         _post("cancel", OnOrder, _cancel),
         _post("fulfil", OnOrder, _fulfil),
         _post("edit", Edits, _edit),
+        _post("edit-order", OrderEdit, _edit_order),
+        _post("connect", Stocking, _connect),
+        _post("disconnect", Unstocking, _disconnect),
+        _post("variant", AddedVariant, _add_variant),
+        _post("change-variant", VariantChange, _change_variant),
+        _post("location", NewLocation, _add_location),
+        _post("change-location", LocationChange, _change_location),
+        _post("channel", NewChannel, _add_channel),
+        _post("remove-channel", ChannelRemoval, _remove_channel),
+        _post("change-shop", ShopChange, _change_shop),
+        _post("scopes", Scopes, _set_scopes),
+        _post("rotate-secret", Secret, _rotate_secret),
+        _post("uninstall", Nothing, _uninstall),
+        _post("reinstall", Nothing, _reinstall),
         _post("product", NewProduct, _add_product),
         _post("change-product", ProductChange, _change_product),
         _post("theme", Theme, _set_theme),

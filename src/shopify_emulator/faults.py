@@ -328,3 +328,14 @@ def fault_named(name: str) -> Fault | WebhookFault:
         if known.value == name.lower():
             return known
     raise ValueError(f"there is no fault {name!r}; the faults are: {', '.join(kinds)}")
+
+
+def fault_over_http(name: str) -> Fault | WebhookFault:
+    """A fault by its value that real sockets can show; raises ValueError that says which can."""
+    fault = fault_named(name)
+    if fault is Fault.CONNECT_REFUSED:
+        raise ValueError(
+            "connect_refused is for a shop in the same process: over HTTP the connection is there before the shop "
+            "is asked; dropped_before closes it without an answer, and nothing is applied either"
+        )
+    return fault

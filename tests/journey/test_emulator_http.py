@@ -155,6 +155,92 @@ def test_a_product_can_be_added_changed_and_removed(shop: Running) -> None:
     assert made["id"] not in [product["id"] for product in shop.refresh()["products"]]
 
 
+def test_an_order_can_be_edited(shop: Running) -> None:
+    variant = shop.variant("Winter Birches")
+    place = shop.state["locations"][0]["id"]
+    shop.post("sell", {"lines": [{"variant": variant["id"], "quantity": 2}], "location": place})
+    edited = shop.post("edit-order", {"changes": [{"variant": variant["id"], "quantity": -1}]}).json()
+    assert [line["current"] for line in edited["lines"]] == [1]
+    assert shop.variant("Winter Birches")["levels"][place] == variant["levels"][place] - 1
+
+
+def test_variants_come_change_go_and_are_stocked_elsewhere(shop: Running) -> None:
+    made = shop.post("product", {"title": "Stages", "levels": 4, "variants": [{"title": "One"}]}).json()
+    here, there, _ = (place["id"] for place in shop.refresh()["locations"])
+    added = shop.post("variant", {"product": made["id"], "title": "Two", "levels": {here: 7}}).json()
+    assert added["levels"] == {here: 7}
+    stocked = shop.post("connect", {"item": added["item"], "location": there, "available": 5}).json()
+    assert stocked["levels"] == {here: 7, there: 5}
+    left = shop.post("disconnect", {"item": added["item"], "location": here}).json()
+    assert left["levels"] == {there: 5}
+    change = {"variant": added["id"], "policy": "CONTINUE", "tracked": False, "sku": "S-2"}
+    changed = shop.post("change-variant", change).json()
+    assert (changed["policy"], changed["tracked"], changed["sku"]) == ("CONTINUE", False, "S-2")
+    shop.post("change-variant", {"variant": added["id"], "remove": True})
+    last = shop.post("change-variant", {"variant": made["variants"][0]["id"], "remove": True})
+    assert (last.status_code, last.json()["error"]) == (
+        409,
+        "'Stages' has no other variant; remove the product instead",
+    )
+
+
+def test_locations_and_channels_come_change_and_go(shop: Running) -> None:
+    made = shop.post("location", {"name": "Attic", "fulfills_online": False}).json()
+    renamed = shop.post("change-location", {"location": made["id"], "name": "Cellar"}).json()
+    assert renamed["name"] == "Cellar"
+    early = shop.post("change-location", {"location": made["id"], "remove": True})
+    assert early.json()["error"] == "Cellar is active; deactivate it before it is deleted"
+    shop.post("change-location", {"location": made["id"], "active": False, "remove": True})
+    channel = shop.post("channel", {"name": "Market", "handle": "market"}).json()
+    assert channel["id"] in [one["id"] for one in shop.refresh()["publications"]]
+    assert shop.post("remove-channel", {"publication": channel["id"]}).status_code == 200
+    state = shop.refresh()
+    assert "Cellar" not in [place["name"] for place in state["locations"]]
+    assert channel["id"] not in [one["id"] for one in state["publications"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("edit", {"edits": [{"item": "x", "location": "y", "available": 10**30}]}),
+        ("sell", {"lines": [{"variant": "x", "quantity": 10**30}]}),
+        ("edit-order", {"changes": [{"variant": "x", "quantity": -(10**30)}]}),
+        ("connect", {"item": "x", "location": "y", "available": 10**30}),
+        ("product", {"title": "Too many", "levels": 10**30}),
+        ("variant", {"product": "x", "levels": {"y": 10**30}}),
+        ("faults", {"webhook_delay_s": 86_401}),
+        ("faults", {"next": [{"fault": "http_429", "delay_s": -1}]}),
+        ("faults", {"statuses": [418]}),
+    ],
+)
+def test_numbers_beyond_what_a_shop_takes_are_refused(
+    shop: Running, path: str, field: dict[str, Any]
+) -> None:
+    before = shop.refresh()
+    refused = shop.post(path, field)
+    assert refused.status_code == 422, refused.text
+    assert "Input should be" in refused.json()["error"]
+    assert {**shop.refresh(), "now": ""} == {**before, "now": ""}
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ({"next": [{"fault": "connect_refused"}]}, "dropped_before closes it without an answer"),
+        ({"rates": {"connect_refused": 0.1}}, "connect_refused is for a shop in the same process"),
+        ({"rates": {"stale": 0.6, "http_429": 0.6}}, "may add up to 1, not to 1.2"),
+        ({"next": [{"fault": "stale", "also": ["webhook_drop"]}]}, "one request suffers one fault"),
+    ],
+)
+def test_faults_that_cannot_be_had_are_refused_in_words(
+    shop: Running, plan: dict[str, Any], message: str
+) -> None:
+    refused = shop.post("faults", plan)
+    assert refused.status_code == 409
+    assert message in refused.json()["error"]
+    shop.post("faults", {"clear": True})
+
+
 def test_broken_connections_and_silence_reach_a_real_client(shop: Running) -> None:
     variant = shop.variant("Harbour at Dawn")
     place = shop.state["locations"][0]["id"]
@@ -342,11 +428,51 @@ def test_a_shop_starts_from_a_file_with_switches_and_seeded_faults(tmp_path: Pat
         assert cost["requestedQueryCost"] == 102
 
 
+def test_the_merchant_can_change_the_shop_its_grants_and_its_secret_and_remove_the_app() -> None:
+    options = ("--fault", "server_error_before=1", "--server-error", "502", "--webhook-delay", "3600")
+    with running(*options) as started:
+        assert started.graphql("{ shop { name } }").status_code == 502
+        started.post("faults", {"clear": True, "statuses": [504], "rates": {"server_error_before": 1}})
+        assert started.graphql("{ shop { name } }").status_code == 504
+        started.post("faults", {"clear": True})
+        started.post("change-shop", {"name": "Renamed", "timezone": "Europe/Berlin"})
+        told = started.graphql("{ shop { name ianaTimezone } }").json()["data"]["shop"]
+        assert told == {"name": "Renamed", "ianaTimezone": "Europe/Berlin"}
+        started.post("scopes", {"scopes": ["read_products"]})
+        granted = started.graphql("{ currentAppInstallation { accessScopes { handle } } }").json()["data"]
+        assert granted["currentAppInstallation"]["accessScopes"] == [{"handle": "read_products"}]
+        started.post("rotate-secret", {"secret": "another"})
+        form = {"grant_type": "client_credentials", "client_id": "demo-client", "client_secret": "another"}
+        assert started.client.post("/admin/oauth/access_token", data=form).status_code == 200
+        started.post("uninstall", {})
+        assert started.graphql("{ shop { name } }").status_code == 401
+        started.post("reinstall", {})
+        assert started.graphql("{ shop { name } }").status_code == 200
+
+
+def test_one_webhook_can_be_late_and_doubled_on_request(shop: Running) -> None:
+    uri = "http://127.0.0.1:9/nobody-listens-here"
+    create = """mutation($uri: String!) { webhookSubscriptionCreate(topic: INVENTORY_LEVELS_UPDATE,
+      webhookSubscription: {uri: $uri}) { userErrors { message } } }"""
+    shop.graphql(create, {"uri": uri})
+    both = {"fault": "webhook_delay", "also": ["webhook_duplicate"], "delay_s": 3600, "copy_delay_s": 60}
+    shop.post("faults", {"next": [both]})
+    shop.post("sell", {"lines": [{"variant": shop.variant("Linen Tote")["id"]}]})
+    assert shop.refresh()["webhooks"]["pending"] == 2
+    shop.post("forget-subscriptions", {})
+    assert shop.state["faults_injected"]["webhook_delay"] == 1
+    assert shop.state["faults_injected"]["webhook_duplicate"] == 1
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
         (("--switch", "cost=cubic"), "switch cost has no mode 'cubic'"),
         (("--fault", "gremlin=1"), "there is no fault 'gremlin'"),
+        (("--fault", "connect_refused=1"), "dropped_before closes it without an answer"),
+        (("--fault", "stale=0.7", "--fault", "http_429=0.4"), "may add up to 1, not to 1.1"),
+        (("--server-error", "418"), "invalid choice: 418"),
+        (("--webhook-delay", "86401"), "up to 86400 s"),
         (("--catalogue", "/nowhere.json"), "the catalogue /nowhere.json cannot be read"),
     ],
 )
