@@ -44,12 +44,15 @@ from tests.journey.database_clock import DatabaseClock
 DOMAIN = "prints.myshopify.com"
 PUBLIC_URL = "https://stock.example.com"
 TOKEN, SECRET = "shpat_journey", "journey secret"
+CLIENT_ID = "demo-client"  # as the bundled shop has it
 KEYRING = Keyring(b"the key of all journeys")
 RETRY_LIMIT = 12
 ROUNDS = 6  # as the composition root
 JOBS_LIMIT = 5_000  # of one settling: more means that the service chases itself
 
 Seam = Callable[[str], Awaitable[None]]
+_ASK_FOR_TOKEN = "access_token"
+_SEAMS = {"AdjustQuantities": ("sending", "executed"), _ASK_FOR_TOKEN: ("asking", "granted")}
 
 
 async def no_seam(point: str) -> None:
@@ -76,8 +79,8 @@ class Courier(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         service = self._service
         noted = service.note(request)
-        writes = noted.operation == "AdjustQuantities"
-        await service.seam("sending" if writes else "reading")
+        before, after = _SEAMS.get(noted.operation, ("reading", "shown"))
+        await service.seam(before)
         await service.move(service.round_trip_s)
         for meet in service.meetings.pop(noted.operation, ()):
             meet()
@@ -87,7 +90,7 @@ class Courier(httpx2.AsyncBaseTransport):
             await service.move(TOTAL_TIMEOUT_S)
             raise
         finally:
-            await service.seam("executed" if writes else "shown")
+            await service.seam(after)
         noted.answered = True
         return response
 
@@ -118,6 +121,7 @@ class Service:
     policy: Policy = field(default_factory=Policy)
     round_trip_s: float = 0.1
     seed: int = 0
+    renews_token: bool = False  # the client credentials grant instead of a static token
     seam: Seam = no_seam
     handle_key: Callable[[Deps, Key], Awaitable[None]] = app.handle_key
     mailing: Callable[[], Mailing] = Mailing  # made anew with each process
@@ -163,12 +167,14 @@ class Service:
 
     async def install(self, *, subscribed: bool = True) -> None:
         """Add the shop, as `stockwright shop add` does, before any automation is there."""
-        credentials = ShopSecrets(access_token=TOKEN, webhook_secrets=(SECRET,))
+        granted = ShopSecrets(client_secret=SECRET, webhook_secrets=(SECRET,))
+        static = ShopSecrets(access_token=TOKEN, webhook_secrets=(SECRET,))
         new = shops.NewShop(
             domain=self.shop.domain,
             api_url=f"https://{self.shop.domain}",
-            auth_mode="access_token",
-            secrets=seal_secrets(self._cipher, credentials),
+            auth_mode="client_credentials" if self.renews_token else "access_token",
+            client_id=CLIENT_ID if self.renews_token else None,
+            secrets=seal_secrets(self._cipher, granted if self.renews_token else static),
         )
         async with self.database.connection() as conn:
             self.shop_id = await shops.add(conn, new)
@@ -330,7 +336,8 @@ class Service:
     # --- what was sent --------------------------------------------------------------------------------------
 
     def note(self, request: httpx2.Request) -> Request:
-        body = json.loads(request.content)
+        asks = request.url.path.endswith(_ASK_FOR_TOKEN)
+        body = {"operationName": _ASK_FOR_TOKEN} if asks else json.loads(request.content)
         noted = Request(
             at=self.clock.now(), operation=body["operationName"], variables=body.get("variables") or {}
         )
