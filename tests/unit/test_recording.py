@@ -2,11 +2,14 @@
 
 import json
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from stockwright.automations import kind_named, recording
 from stockwright.automations.contract import Facts
 from stockwright.ledger.state import MemberId
-from stockwright.model import ENABLED, USER_TRIGGER, gid
+from stockwright.model import ENABLED, USER_TRIGGER, StockwrightError, gid
 from tests.unit.small_shop import MONTREAL, PRODUCT, TORONTO, SmallShop
 
 
@@ -25,6 +28,23 @@ def test_a_decision_is_made_again_from_its_record() -> None:
     stored = json.loads(json.dumps(recording.record(situation, facts)))
     assert recording.decide_again(s.kind, stored) == plan
     assert plan.effects
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"options": {"raise_settle_s": "soon"}}, "raise_settle_s"),
+        ({"product": {"id": 7}}, "id"),
+        ({"pools": [{"pool_id": "pool_1"}]}, ""),
+        ({"version": 0}, "format 0"),
+    ],
+)
+def test_a_record_that_does_not_fit_any_more_is_told_as_that(changes: dict[str, Any], told: str) -> None:
+    levels = {(name, TORONTO): 1 for name in "AB"}
+    s = SmallShop(kind="keep-in-sync-within-products", options={}, levels=levels)
+    stored = recording.record(s._situation(PRODUCT, []), Facts(product=s.product(), claims=()))
+    with pytest.raises(StockwrightError, match=f"cannot be decided again.*{told}|{told}.*can be read"):
+        recording.decide_again(s.kind, {**stored, **changes})
 
 
 def test_the_words_of_a_plan_name_variants_and_not_their_numbers() -> None:

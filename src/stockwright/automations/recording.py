@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from stockwright.automations import kind_named
 from stockwright.automations.contract import Claim, Facts, Plan, PoolView, Situation, Unmailed
 from stockwright.automations.restock import Memory
 from stockwright.ledger import wire
-from stockwright.ledger.state import MemberId, Policy
+from stockwright.ledger.state import LedgerError, MemberId, Policy
 from stockwright.model import Event, JsonObject, PoolId, ProductGid, ProductRead, ShopRead, StockwrightError
 from stockwright.notify.catalogue import ShownProduct
 from stockwright.notify.restock import Known
@@ -81,15 +81,29 @@ def decide_again(kind: str, recorded: JsonObject) -> Plan:
     """The plan that today's code makes of a recorded input.
 
     Raises:
-        StockwrightError: the record is of another version, or its kind or options exist no more.
+        StockwrightError: the record is of another version, or its kind, options or form exist no more.
     """
     if recorded.get("version") != VERSION:
         raise StockwrightError(
             f"This run was recorded in format {recorded.get('version')}; only {VERSION} can be read."
         )
     automation = kind_named(kind)
-    situation = _situation(automation.options.model_validate(recorded["options"]), recorded)
-    return automation.decide(situation, _facts(recorded))
+    try:
+        situation = _situation(automation.options.model_validate(recorded["options"]), recorded)
+        facts = _facts(recorded)
+    except (ValueError, KeyError, LedgerError) as error:
+        raise StockwrightError(
+            f"This run cannot be decided again: what it recorded does not fit today's {kind} ({_first_line(error)}). "
+            "Use the release that made it."
+        ) from error
+    return automation.decide(situation, facts)
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error)
 
 
 def _situation(options: Any, recorded: JsonObject) -> Situation[Any]:
