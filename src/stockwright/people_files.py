@@ -4,7 +4,7 @@ A page of rows is read on a connection of its own, so that a slow reader holds n
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -53,30 +53,42 @@ DEMAND_COLUMNS = (
 )
 
 
-async def rows_of(deps: Deps, wanted: Wanted) -> AsyncIterator[list[PersonRow]]:
+Hear = Callable[[int, None], None]  # how many were read; of how many nobody knows
+
+
+def _hear_nothing(_read: int, _total: None) -> None:
+    pass
+
+
+async def rows_of(
+    deps: Deps, wanted: Wanted, *, hear: Hear = _hear_nothing
+) -> AsyncIterator[list[PersonRow]]:
     """All who fit, newest first, in lists; who signs up meanwhile is left out."""
     before: str | None = None
+    read = 0
     while True:
         async with deps.database.connection() as conn:
             rows = await people.people(conn, wanted, before=before, limit=_ROWS)
         if rows:
             yield rows
+        read += len(rows)
+        hear(read, None)
         if len(rows) < _ROWS:
             return
         before = rows[-1].subscriber_id
 
 
-async def people_csv(deps: Deps, wanted: Wanted) -> AsyncIterator[str]:
+async def people_csv(deps: Deps, wanted: Wanted, *, hear: Hear = _hear_nothing) -> AsyncIterator[str]:
     """The file, piece by piece; it can be imported again."""
     yield csv_lines([COLUMNS])
-    async for rows in rows_of(deps, wanted):
+    async for rows in rows_of(deps, wanted, hear=hear):
         yield csv_lines(_cells(row) for row in rows)
 
 
-async def people_json(deps: Deps, wanted: Wanted) -> AsyncIterator[str]:
+async def people_json(deps: Deps, wanted: Wanted, *, hear: Hear = _hear_nothing) -> AsyncIterator[str]:
     """The same as a JSON array, one object per line."""
     start = "[\n"
-    async for rows in rows_of(deps, wanted):
+    async for rows in rows_of(deps, wanted, hear=hear):
         for row in rows:
             yield start + json.dumps(person_json(row), ensure_ascii=False, default=plain)
             start = ",\n"

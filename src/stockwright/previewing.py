@@ -1,7 +1,7 @@
 """What an automation would do now, effect by effect, with nothing written anywhere."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -54,8 +54,17 @@ class Previewed:
         return bool(self.corrections or self.publishing or self.telling)
 
 
-async def preview(deps: Deps, row: AutomationRow) -> AsyncGenerator[Previewed, None]:
-    """Each product in scope with what would be done to it now.
+Hear = Callable[[int, int | None], None]  # how many products were looked at, and of how many if that is known
+
+
+def _hear_nothing(_done: int, _total: int | None) -> None:
+    pass
+
+
+async def preview(
+    deps: Deps, row: AutomationRow, *, hear: Hear = _hear_nothing
+) -> AsyncGenerator[Previewed, None]:
+    """Each product in scope with what would be done to it now; `hear` is told after each page of the shop.
 
     Raises:
         ShopifyError: the shop could not be read.
@@ -63,11 +72,11 @@ async def preview(deps: Deps, row: AutomationRow) -> AsyncGenerator[Previewed, N
     """
     loaded = await _loaded(deps, row)
     if loaded.automation.tells_shoppers:
-        async for one in _preview_waiting(deps, loaded):
+        async for one in _preview_waiting(deps, loaded, hear):
             yield one
         return
     client = await deps.clients.for_shop(row.shop_id)
-    after = None
+    after, seen, total = None, 0, None
     while True:
         page = await client.scan_products(
             loaded.automation.search(loaded.situation.options),
@@ -79,15 +88,18 @@ async def preview(deps: Deps, row: AutomationRow) -> AsyncGenerator[Previewed, N
             yield await _preview_one(deps, loaded, product)
         for missed in page.skipped:
             yield _unread(missed)
+        seen += len(page.products) + len(page.skipped)
+        total = page.total if total is None else total
+        hear(seen, total)
         after = page.after
         if after is None:
             return
 
 
-async def _preview_waiting(deps: Deps, loaded: Loaded) -> AsyncGenerator[Previewed, None]:
+async def _preview_waiting(deps: Deps, loaded: Loaded, hear: Hear) -> AsyncGenerator[Previewed, None]:
     """Each product that people wait for; the rest of the catalogue is none of this kind's business."""
     client = await deps.clients.for_shop(loaded.key.shop_id)
-    after = ""
+    after, seen = "", 0
     while True:
         async with deps.database.connection() as conn:
             ids = await waves.waited_for(conn, loaded.key.shop_id, after=after, limit=_WAITING)
@@ -96,6 +108,8 @@ async def _preview_waiting(deps: Deps, loaded: Loaded) -> AsyncGenerator[Preview
                 known = await load_known(conn, loaded.key.shop_id, product_id)
             shown = await client.read_shown_product(ProductGid(product_id), priority=Priority.SCAN)
             yield _previewed(loaded, product_id, known, shown, deps.clock())
+            seen += 1
+            hear(seen, None)
         if len(ids) < _WAITING:
             return
         after = ids[-1]
@@ -183,11 +197,10 @@ async def _preview_one(deps: Deps, loaded: Loaded, product: ProductRead) -> Prev
     owner = Owner(shop_id=loaded.key.shop_id, automation_id=loaded.key.automation_id)
     async with deps.database.connection() as conn:
         pools = await load_pools(conn, owner, [product.id])
-        claims = await claims_of_others(conn, loaded, [product])
         memories = await load_memories(conn, owner, [product.id])
-    situation = replace(
-        loaded.situation, subject=product.id, events=(_check(now),), pools=pools, memories=memories, now=now
-    )
+        known = loaded.with_known(pools=pools, memories=memories)
+        claims = await claims_of_others(conn, known, [product])
+    situation = replace(known.situation, subject=product.id, events=(_check(now),), now=now)
     plan = loaded.automation.decide(situation, Facts(product=product, claims=claims))
     return Previewed(
         product_id=product.id,

@@ -1,5 +1,7 @@
 """The command line as a person uses it: real commands, the real bundled shop, with and without a running service."""
 
+import csv
+import io
 import json
 import subprocess
 from collections.abc import Callable, Iterator
@@ -8,11 +10,25 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
+from stockwright.ledger import wire
+from stockwright.ledger.state import PoolState
+from stockwright.model import PoolId
 from stockwright.postgres.place import known_place
 from stockwright.postgres.processes import living_postmaster
 from tests.commands import run_command
-from tests.real_processes import DOMAIN, RunningShop, Service, running_shop, temporary_home, wait_until
+from tests.real_processes import (
+    DOMAIN,
+    Part,
+    RunningShop,
+    Service,
+    answers,
+    running_service,
+    running_shop,
+    temporary_home,
+    wait_until,
+)
 
 CATALOGUE = {
     "locations": [{"name": "Toronto", "primary": True}],
@@ -32,6 +48,13 @@ CATALOGUE = {
         },
     ],
 }
+EMPTY_POOL = PoolState(pool_id=PoolId("pool_0"), version=1, s0=4, t=0, members={})
+MANY_POOLS = """
+insert into pools (shop_id, pool_id, automation_id, product_id, location_id, title, version, state, stock, status)
+select shop_id, 'pool_' || lpad(n::text, 6, '0'), 'aut_1', 'gid://shopify/Product/' || n, '*', 'Print ' || n, 1,
+       %(state)s, 4, case when n in (7, 449) then 'frozen' else 'active' end
+from shops, generate_series(1, %(count)s) n
+"""
 SECRETS = {"SHOP_TOKEN": "shpat_real", "SHOP_SECRET": "a secret of this run"}
 LIMIT_S = 60.0
 
@@ -166,9 +189,12 @@ def test_an_automation_is_installed_changed_exported_and_imported(run, shop, ser
     done(run("automation", "set", id[-6:], "raise_settle_s=2", "--name", "Wall prints"))
     shown = data(run("automation", "show", id, "--json"))
     assert (shown["name"], shown["options"]["raise_settle_s"], shown["enabled"]) == ("Wall prints", 2, False)
+    assert data(run("automation", "set", id, "raise_settle_s=3", "--json"))["options"]["raise_settle_s"] == 3
     file = Path(service.home, "prints.json")
     done(run("automation", "export", id, "--file", str(file)))
-    done(run("automation", "import", str(file), "--shop", DOMAIN))
+    assert data(run("automation", "export", id, "--json")) == json.loads(file.read_text())
+    imported = data(run("automation", "import", str(file), "--shop", DOMAIN, "--json"))
+    assert (imported["name"], imported["enabled"]) == ("Wall prints", False)
     rows = data(run("automation", "list", "--json"))
     assert [row["name"] for row in rows] == ["Wall prints", "Wall prints"]
     done(run("automation", "enable", id))
@@ -187,6 +213,72 @@ def test_wrong_options_are_named(run, shop) -> None:
     assert "There is no option 'colour'" in refused(run(*base, "-o", "product_tags=a", "-o", "colour=red"))
     places = ("-o", "locations=named", "-o", "location_names=Nowhere")
     assert "Available locations: Toronto" in refused(run(*base, "-o", "product_tags=a", *places))
+
+
+def test_a_run_that_nobody_performs_is_waited_for_only_so_long(run, shop) -> None:
+    done(add(run, shop))
+    waited = run("automation", "run", installed(run), "--wait", "--wait-limit-s", "1", "--json")
+    assert waited.returncode == 1
+    assert json.loads(waited.stdout) | {"event": ""} == {
+        "event": "", "ended": False, "run": None, "state": None, "because": None, "error": None
+    }  # fmt: skip
+    assert "Not at its end after 1 s" in waited.stderr
+
+
+def test_more_stocks_than_one_page_are_all_shown_frozen_ones_first(run, shop, database) -> None:
+    done(add(run, shop))
+    with psycopg.connect(database) as conn:
+        conn.execute(MANY_POOLS, {"state": Jsonb(wire.state_to_json(EMPTY_POOL)), "count": 450})
+    shown = data(run("stock", "show", "--shop", DOMAIN, "--json"))
+    assert len({one["pool"] for one in shown}) == len(shown) == 450
+    assert [one["title"] for one in shown if one["state"] == "frozen"] == ["Print 7", "Print 449"]
+    assert [one["state"] for one in shown[:3]] == ["frozen", "frozen", "active"]
+    table = done(run("stock", "show", "--shop", DOMAIN))
+    assert table.count("pool_") == 450 + 2 * 2, "a row each, and what to decide of the frozen ones"
+    assert (
+        len(list(csv.DictReader(io.StringIO(done(run("stock", "show", "--shop", DOMAIN, "--csv")))))) == 450
+    )
+
+
+def test_a_product_whose_stock_is_not_shared_is_told_as_that(run, shop) -> None:
+    done(add(run, shop))
+    told = done(run("stock", "show", "--shop", DOMAIN, "--product", "17"))
+    assert f"No stock of gid://shopify/Product/17 is shared in {DOMAIN}: no automation has it" in told
+    assert "nothing waits for a person" in done(run("stock", "show", "--shop", DOMAIN, "--frozen"))
+    assert "Install an automation" in done(run("stock", "show", "--shop", DOMAIN))
+    assert data(run("stock", "show", "--shop", DOMAIN, "--product", "17", "--json")) == []
+
+
+def test_a_token_and_a_shop_are_told_as_json(run, shop) -> None:
+    added = data(add(run, shop, "--json"))
+    assert (added["domain"], added["locations"], added["status"]) == (DOMAIN, ["Toronto"], "active")
+    token = data(run("token", "create", "reporting", "--write", "--json"))
+    assert (token["name"], token["scope"], token["token"].startswith("stockwright_")) == (
+        "reporting",
+        "write",
+        True,
+    )
+
+
+def test_a_preview_of_many_products_is_counted_on_stderr(run, database) -> None:
+    products = [
+        {
+            "title": f"Print {n}",
+            "product_type": "Card",
+            "levels": 1,
+            "variants": [{"title": "A"}, {"title": "B"}],
+        }
+        for n in range(120)
+    ]
+    with running_shop({"locations": CATALOGUE["locations"], "products": products}) as shop:
+        done(add(run, shop))
+        ran = run(
+            *("automation", "add", "keep-in-sync-within-products", "--shop", DOMAIN, "--disabled", "--json"),
+            *("-o", "product_types=Card"),
+        )
+        previewed = run("automation", "preview", data(ran)["id"], "--json")
+    assert len(data(previewed)) == 120
+    assert " of 120 products looked at ..." in previewed.stderr
 
 
 def test_preview_tells_what_would_be_written(run, shop) -> None:
@@ -240,6 +332,8 @@ def test_a_sale_is_corrected_and_explained(run, shop, service) -> None:
         assert "today's code makes the same decision" in told
         waited = run("automation", "run", id, "--wait")
         assert "succeeded: Looked at 1 products in scope" in done(waited)
+        waited = data(run("automation", "run", id, "--wait", "--json"))
+        assert (waited["ended"], waited["state"], waited["error"]) == (True, "succeeded", None)
         findings = {row["about"]: row["verdict"] for row in data(run("shop", "check", DOMAIN, "--json"))}
         assert set(findings.values()) == {"ok"}
         assert data(run("doctor", "--json"))
@@ -267,7 +361,8 @@ def test_a_frozen_stock_is_shown_and_resolved(run, shop, service, way: tuple[str
         assert "could have been applied" in refused(
             run("stock", "resolve", frozen["pool"], "--applied", "--yes")
         )
-        done(run("stock", "resolve", frozen["pool"], *way, "--yes"))
+        resolved = data(run("stock", "resolve", frozen["pool"], *way, "--yes", "--json"))
+        assert (resolved["pool"], resolved["told"].startswith("Booked for Harbour")) == (frozen["pool"], True)
         wanted = 4 if "--stock" in way else before - 1
         until(
             run,
@@ -301,6 +396,20 @@ def ran_alone(*arguments: str, url: str) -> "subprocess.CompletedProcess[str]":
     with temporary_home() as home:
         environ = Service(home=home, settings={"DATABASE_URL": url}).environ
         return run_command(*arguments, env=environ, cwd=home, limit_s=LIMIT_S)
+
+
+def test_a_command_shares_the_server_of_the_service_and_leaves_it_running() -> None:
+    with running_service() as service:
+        server = service.pid_of(Part.POSTMASTER)
+        for command in (("shop", "list", "--json"), ("runs", "--json"), ("doctor", "--json")):
+            run_command(*command, env=service.environ, cwd=service.home, limit_s=LIMIT_S)
+            assert service.pid_of(Part.POSTMASTER) == server
+        name = ("user", "add", "ann", "--password-env", "PASSWORD")
+        assert "Added ann" in service.command(*name, secrets={"PASSWORD": "correct horse battery"})
+        with psycopg.connect(service.dsn()) as conn:
+            assert conn.execute("select name from users").fetchall() == [("ann",)]
+        assert answers(f"{service.url}/readyz")
+        assert service.is_running
 
 
 def test_a_database_that_does_not_answer_is_an_error_with_advice() -> None:

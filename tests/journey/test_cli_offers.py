@@ -1,5 +1,6 @@
 """`stockwright offer` as a person types it: real commands against the real bundled shop."""
 
+import psycopg
 import pytest
 
 from tests.journey.test_cli import add, data, done, refused, run, service  # noqa: F401 - fixtures
@@ -12,6 +13,13 @@ CATALOGUE = {
         {"title": "Lamp", "variants": [{"title": "Red", "levels": 3}]},
     ],
 }
+MORE_OFFERS = """
+insert into offers (shop_id, offer_id, name, description, status, pause_reason, mode, auto_disable, resume, pause_at_limit,
+                    created_at, updated_at)
+select shop_id, 'off_z' || lpad(n::text, 6, '0') || '_end', 'Offer ' || n, '', 'draft', '', 'out_of_stock', false, false, false,
+       now(), now()
+from shops, generate_series(0, %(count)s - 1) n
+"""
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +99,22 @@ def test_why_tells_each_variants_reason_also_on_the_free_plan(run, harbour) -> N
     assert "free plan" in data(run("offer", "why", harbour, "--shop", DOMAIN, "--json"))[0]["why"]
     assert data(run("offer", "list", "--json"))[0]["status"] == "active"
     assert "has no product gid://shopify/Product/404" in refused(run("offer", "why", "404", "--shop", DOMAIN))
+
+
+def test_an_offer_is_found_by_the_end_of_its_id_and_listed_however_many_there_are(
+    run,  # noqa: F811
+    harbour,
+    database,
+) -> None:
+    made = data(create(run, harbour, "--json"))
+    with psycopg.connect(database) as conn:
+        conn.execute(MORE_OFFERS, {"count": 1200})
+    listed = data(run("offer", "list", "--shop", DOMAIN, "--json"))
+    assert len({row["id"] for row in listed}) == len(listed) == 1201
+    assert data(run("offer", "show", made["id"][-8:], "--json"))["id"] == made["id"], "older than all others"
+    assert "Several offers end in '_end'" in refused(run("offer", "show", "_end"))
+    assert "There is no offer '%end'" in refused(run("offer", "show", "%end"))
+    changed = data(run("offer", "set", made["id"][-8:], "--name", "Autumn", "--json"))
+    assert (changed["id"], changed["name"]) == (made["id"], "Autumn")
+    added = data(run("offer", "add-items", made["id"], "--product", harbour, "--json"))
+    assert added == {"id": made["id"], "done": 0, "unchanged": 1}

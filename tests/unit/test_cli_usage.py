@@ -1,18 +1,21 @@
 """What commands say about wrong usage, and how they print; none of these needs a database."""
 
+import asyncio
 import csv
 import io
 import json
+from collections.abc import AsyncIterator, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import typer
 
 from stockwright.adding import shop_domain
-from stockwright.cli import main
+from stockwright.cli import COMMANDS, main
 from stockwright.cli.automations import read_pairs
-from stockwright.cli.output import Form, print_rows
+from stockwright.cli.output import Form, counted, print_pages, print_rows
 from stockwright.cli.shops import secret_from
 from stockwright.model import StockwrightError
 
@@ -43,6 +46,8 @@ def ran(*arguments: str) -> tuple[int, str, str]:
         ("stock", "resolve", "pool_1", "--applied", "--not-applied"),
         ("stock", "resolve", "pool_1", "--applied", "--stock", "4"),
         ("runs", "--limit", "0"),
+        ("runs", "--state", "faild"),
+        ("automation", "run", "aut_1", "--wait-limit-s", "0"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_why(arguments: tuple[str, ...]) -> None:
@@ -50,6 +55,78 @@ def test_wrong_usage_ends_with_2_and_says_why(arguments: tuple[str, ...]) -> Non
     assert status == 2
     assert "Error:" in err
     assert not out
+
+
+def test_a_state_that_runs_do_not_have_is_refused_with_those_they_have() -> None:
+    _, _, err = ran("runs", "--state", "faild")
+    for state in ("running", "succeeded", "failed", "cancelled"):
+        assert state in err
+
+
+_SENTENCE = "says in one sentence that it was done; the exit status says the same"
+_RUNS_ON = "runs until it is stopped and prints for a person, or logs as the settings say"
+WITHOUT_JSON = {
+    "demo": _RUNS_ON,
+    "serve": _RUNS_ON,
+    "web": _RUNS_ON,
+    "worker": _RUNS_ON,
+    "migrate": _SENTENCE,
+    "shop set": _SENTENCE,
+    "shop remove": _SENTENCE,
+    "automation enable": _SENTENCE,
+    "automation disable": _SENTENCE,
+    "automation remove": _SENTENCE,
+    "offer activate": _SENTENCE,
+    "offer unschedule": _SENTENCE,
+    "offer pause": _SENTENCE,
+    "offer resume": _SENTENCE,
+    "offer complete": _SENTENCE,
+    "offer archive": _SENTENCE,
+    "offer delete": _SENTENCE,
+    "mail retry": _SENTENCE,
+    "mail cancel": _SENTENCE,
+    "mail resume": _SENTENCE,
+    "user add": _SENTENCE,
+    "user password": _SENTENCE,
+    "token revoke": _SENTENCE,
+}
+
+
+def commands_below(group: Any, *above: str) -> Iterator[tuple[str, Any]]:
+    """Every command of the tree with its words."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands_below(command, *above, name)
+        else:
+            yield " ".join((*above, name)), command
+
+
+TREE = dict(commands_below(typer.main.get_command(COMMANDS)))
+
+
+@pytest.mark.parametrize("words", TREE)
+def test_a_command_prints_json_when_asked_or_has_a_reason_not_to(words: str) -> None:
+    options = {text for parameter in TREE[words].params for text in parameter.opts}
+    assert ("--json" in options) != (words in WITHOUT_JSON)
+
+
+def test_every_reason_to_print_no_json_belongs_to_a_command() -> None:
+    assert set(WITHOUT_JSON) <= set(TREE)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "stock show",
+        "stock history",
+        "automation run",
+        "automation preview",
+        "automation import",
+        "shop check",
+    ],
+)
+def test_the_commands_of_the_first_day_have_an_example(words: str) -> None:
+    assert f"Example: stockwright {words} " in ran(*words.split(), "--help")[1]
 
 
 def test_a_missing_secret_variable_is_named_and_nothing_is_asked() -> None:
@@ -166,6 +243,41 @@ def test_no_rows_are_a_sentence_for_people_and_an_empty_list_for_programs(
     print_rows([], Form(as_json=False), empty="There is none.")
     print_rows([], Form(as_json=True), empty="There is none.")
     assert capsys.readouterr().out == "There is none.\n[]\n"
+
+
+async def in_pages(*sizes: int) -> AsyncIterator[list[dict[str, Any]]]:
+    for number, size in enumerate(sizes):
+        yield [{"page": number, "row": row, "name": "two\nlines"} for row in range(size)]
+
+
+@pytest.mark.parametrize("sizes", [(), (0,), (1,), (2, 0), (2, 1), (3, 3, 2)])
+@pytest.mark.parametrize("form", [Form(as_json=True), Form(as_json=False, as_csv=True), Form(as_json=False)])
+def test_rows_in_pages_are_printed_as_if_they_had_come_together(
+    capsys: pytest.CaptureFixture[str], form: Form, sizes: tuple[int, ...]
+) -> None:
+    asyncio.run(print_pages(in_pages(*sizes), form, empty="There is none."))
+    printed = capsys.readouterr().out
+
+    async def together() -> list[dict[str, Any]]:
+        return [row async for page in in_pages(*sizes) for row in page]
+
+    rows = asyncio.run(together())
+    print_rows(rows, form, empty="There is none.")
+    assert printed == capsys.readouterr().out
+
+
+def test_long_work_is_counted_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    hear = counted("products looked at", every=100)
+    for done in (40, 80, 120, 160, 1250):
+        hear(done, 1250)
+    counted("people written", every=100)(200, None)
+    told = capsys.readouterr()
+    assert told.err.splitlines() == [
+        "120 of 1,250 products looked at ...",
+        "1,250 of 1,250 products looked at ...",
+        "200 people written ...",
+    ]
+    assert not told.out
 
 
 def test_json_and_csv_together_are_refused() -> None:

@@ -11,7 +11,18 @@ import typer
 from stockwright import installing
 from stockwright.automations import KINDS, kind_named
 from stockwright.automations.options import option_from_text
-from stockwright.cli.output import AsCsv, AsJson, Form, Yes, confirm, print_json, print_rows, say
+from stockwright.cli.output import (
+    AlwaysJson,
+    AsCsv,
+    AsJson,
+    Form,
+    Yes,
+    confirm,
+    counted,
+    print_json,
+    print_rows,
+    say,
+)
 from stockwright.cli.session import Service, automation_named, shop_named, with_service
 from stockwright.cli.shops import subscribe_or_tell
 from stockwright.cli.waiting import wait_for_run
@@ -24,6 +35,7 @@ COMMANDS = typer.Typer(help="Automations: install, change, run, preview, export.
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The automation's id, or its last characters.")]
 ForShop = Annotated[str, typer.Option("--shop", help="Domain of the shop.")]
+_COUNTED_EVERY = 100  # products of a preview
 OfShop = Annotated[str | None, typer.Option("--shop", help="Only those of this shop.")]
 
 
@@ -193,21 +205,31 @@ def set_options(
     topic: Annotated[
         list[str] | None, typer.Option("--topic", help="Listen to these topics instead; repeat for several.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Change options, name or topics; what is not named stays."""
     if not pairs and name is None and topic is None:
         raise typer.BadParameter("Give KEY=VALUE, --name or --topic: there is nothing to change.")
-    with_service(partial(_set, id=id, pairs=pairs or [], name=name, topics=topic))
+    with_service(partial(_set, id=id, pairs=pairs or [], name=name, topics=topic, as_json=as_json))
 
 
 async def _set(
-    service: Service, *, id: str, pairs: list[str], name: str | None, topics: list[str] | None
+    service: Service,
+    *,
+    id: str,
+    pairs: list[str],
+    name: str | None,
+    topics: list[str] | None,
+    as_json: bool,
 ) -> None:
     row = await automation_named(service, id)
     options = read_pairs(row.kind, pairs)
     changed = await installing.change(service.deps, row, options=options, name=name, topics=topics)
     await _subscribe(service, changed)
-    say(f"Changed {changed.name!r} ({changed.automation_id}).")
+    if as_json:
+        print_json(await _shown(service, changed))
+    else:
+        say(f"Changed {changed.name!r} ({changed.automation_id}).")
 
 
 @COMMANDS.command()
@@ -230,30 +252,38 @@ async def _enable(service: Service, *, id: str, enabled: bool) -> None:
     )
 
 
-@COMMANDS.command()
+@COMMANDS.command(epilog="Example: stockwright automation run 8x2c6v0b --wait")
 def run(
     id: Id,
     *,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait until the run has ended, and show its result.")
+        bool, typer.Option("--wait", help="Wait for the run and the products that it wakes; show its result.")
     ] = False,
+    wait_limit_s: Annotated[
+        float, typer.Option(min=1, metavar="SECONDS", help="With --wait: give up waiting after this.")
+    ] = 3600.0,
+    as_json: AsJson = False,
 ) -> None:
     """Run an automation now."""
-    raise typer.Exit(with_service(partial(_run, id=id, wait=wait)))
+    limit_s = wait_limit_s if wait else None
+    raise typer.Exit(with_service(partial(_run, id=id, limit_s=limit_s, as_json=as_json)))
 
 
-async def _run(service: Service, *, id: str, wait: bool) -> int:
+async def _run(service: Service, *, id: str, limit_s: float | None, as_json: bool) -> int:
     row = await automation_named(service, id)
     event_id = await installing.trigger(service.deps, row)
-    if not wait:
+    if limit_s is not None:
+        return await wait_for_run(service, row, event_id, limit_s=limit_s, as_json=as_json)
+    if as_json:
+        print_json({"event": event_id, "automation": row.automation_id})
+    else:
         say(
             f"{row.name!r} runs as soon as a worker is free. See: stockwright runs --automation {row.automation_id}"
         )
-        return 0
-    return await wait_for_run(service, row, event_id)
+    return 0
 
 
-@COMMANDS.command("preview")
+@COMMANDS.command("preview", epilog="Example: stockwright automation preview 8x2c6v0b --all")
 def preview_one(
     id: Id,
     *,
@@ -269,7 +299,7 @@ def preview_one(
 async def _preview(service: Service, *, id: str, every: bool, as_json: bool) -> None:
     row = await automation_named(service, id)
     found: list[Previewed] = []
-    async for one in preview(service.deps, row):
+    async for one in preview(service.deps, row, hear=counted("products looked at", every=_COUNTED_EVERY)):
         found.append(one)
         if not as_json and (every or one.acts or one.error):
             _tell_previewed(one)
@@ -304,8 +334,10 @@ def export(
     id: Id,
     *,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Write here instead of stdout.")] = None,
+    as_json: AlwaysJson = True,
 ) -> None:
     """Write an automation as JSON that `import` reads."""
+    del as_json  # accepted, so that every command that prints data takes it
     data = with_service(partial(_export, id=id))
     if file is None:
         print_json(data)
@@ -321,12 +353,17 @@ async def _export(service: Service, *, id: str) -> JsonObject:
     return installing.export(await automation_named(service, id))
 
 
-@COMMANDS.command("import")
+@COMMANDS.command(
+    "import", epilog="Example: stockwright automation import prints.json --shop example.myshopify.com"
+)
 def import_file(
-    file: Annotated[Path, typer.Argument(help="An exported automation; - reads stdin.")], *, shop: ForShop
+    file: Annotated[Path, typer.Argument(help="An exported automation; - reads stdin.")],
+    *,
+    shop: ForShop,
+    as_json: AsJson = False,
 ) -> None:
     """Install an exported automation, disabled."""
-    with_service(partial(_import, data=_read_json(file), domain=shop))
+    with_service(partial(_import, data=_read_json(file), domain=shop, as_json=as_json))
 
 
 def _read_json(file: Path) -> Json:
@@ -337,9 +374,12 @@ def _read_json(file: Path) -> Json:
         raise StockwrightError(f"{file} cannot be read as JSON: {error}.") from error
 
 
-async def _import(service: Service, *, data: Json, domain: str) -> None:
+async def _import(service: Service, *, data: Json, domain: str, as_json: bool) -> None:
     shop = await shop_named(service, domain)
     row = await installing.import_one(service.deps, shop.shop_id, data)
+    if as_json:
+        print_json(await _shown(service, row))
+        return
     say(
         f"Installed {row.name!r} as {row.automation_id}, disabled. Look: stockwright automation preview {row.automation_id}"
     )

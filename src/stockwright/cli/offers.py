@@ -1,5 +1,6 @@
 """`stockwright offer`: pre-order offers, which decide where Notify Me is shown."""
 
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -7,9 +8,20 @@ from zoneinfo import ZoneInfo
 import typer
 
 from stockwright import offer_desk, offer_reading
-from stockwright.cli.output import AsCsv, AsJson, Form, Yes, confirm, print_json, print_rows, say, tell
+from stockwright.cli.output import (
+    AsCsv,
+    AsJson,
+    Form,
+    Yes,
+    confirm,
+    print_json,
+    print_pages,
+    print_rows,
+    say,
+    tell,
+)
 from stockwright.cli.session import Service, shop_named, with_service
-from stockwright.model import Fault, FaultyFields, StockwrightError, gid
+from stockwright.model import Fault, FaultyFields, JsonObject, ShopId, StockwrightError, gid
 from stockwright.notify.offers import Mode, Status, Terms, Verb
 from stockwright.offer_upkeep import subscribe_orders
 from stockwright.schedules import local_moment, time_zone
@@ -22,7 +34,7 @@ COMMANDS = typer.Typer(
 )
 
 NONE = "none"
-_LISTED = 1_000
+_PAGE = 500  # offers that are read at once
 _SHORTEST_END = 4  # characters of an id that stand for it when no other id ends in them
 _MOMENT = "in the shop's time zone, such as '2026-12-01 09:00'; none = empty"
 
@@ -107,12 +119,11 @@ async def offer_named(service: Service, text: str) -> OfferRow:
     """
     async with service.deps.database.connection() as conn:
         exact = await offers.find(conn, text)
-        listed = [] if exact else await offers.lines(conn, None, limit=_LISTED)
-    if exact:
-        return exact
-    found = [one.offer for one in listed if len(text) >= _SHORTEST_END and one.offer.offer_id.endswith(text)]
+        found = [exact] if exact else []
+        if not found and len(text) >= _SHORTEST_END:
+            found = await offers.ending_in(conn, text)
     if len(found) > 1:
-        raise StockwrightError(f"{len(found)} offers end in {text!r}. Give more of the id.")
+        raise StockwrightError(f"Several offers end in {text!r}. Give more of the id.")
     if not found:
         raise StockwrightError(f"There is no offer {text!r}. See them with: stockwright offer list")
     return found[0]
@@ -141,34 +152,50 @@ def list_offers(
     with_service(partial(_list, domain=shop, status=status, form=Form(as_json=as_json, as_csv=as_csv)))
 
 
+_IN_A_LIST = (
+    "id",
+    "shop",
+    "name",
+    "status",
+    "pause_reason",
+    "mode",
+    "starts_at",
+    "ends_at",
+    "products",
+    "waiting",
+)
+
+
 async def _list(service: Service, *, domain: str | None, status: Status | None, form: Form) -> None:
     only = (await shop_named(service, domain)).shop_id if domain else None
+    pages = _pages(service, only, status, names=None if form.as_json else _IN_A_LIST)
+    await print_pages(
+        pages, form, empty="There is no offer yet. Make one: stockwright offer create NAME --shop DOMAIN"
+    )
+
+
+async def _pages(
+    service: Service, only: ShopId | None, status: Status | None, *, names: tuple[str, ...] | None
+) -> AsyncIterator[list[JsonObject]]:
+    """All offers as rows, newest first, however many there are; of each what is named, or everything."""
     async with service.deps.database.connection() as conn:
         domains = {one.shop_id: one.domain for one in await shops.list_all(conn)}
-        found = await offers.lines(
-            conn,
-            only,
-            status=status.value if status else None,
-            with_archived=status is Status.ARCHIVED,
-            limit=_LISTED,
-        )
-    described = [offer_reading.described(line, domains.get(line.offer.shop_id, "")) for line in found]
-    names = (
-        "id",
-        "shop",
-        "name",
-        "status",
-        "pause_reason",
-        "mode",
-        "starts_at",
-        "ends_at",
-        "products",
-        "waiting",
-    )
-    rows = described if form.as_json else [{name: one[name] for name in names} for one in described]
-    print_rows(
-        rows, form, empty="There is no offer yet. Make one: stockwright offer create NAME --shop DOMAIN"
-    )
+    before: str | None = None
+    while True:
+        async with service.deps.database.connection() as conn:
+            found = await offers.lines(
+                conn,
+                only,
+                status=status.value if status else None,
+                with_archived=status is Status.ARCHIVED,
+                before=before,
+                limit=_PAGE,
+            )
+        rows = [offer_reading.described(line, domains.get(line.offer.shop_id, "")) for line in found]
+        yield [{name: row[name] for name in names or row} for row in rows]
+        if len(found) < _PAGE:
+            return
+        before = found[-1].offer.offer_id
 
 
 @COMMANDS.command()
@@ -303,6 +330,7 @@ def set_terms(
     limit_per_customer: LimitCustomer = None,
     limit_per_order: LimitOrder = None,
     pause_at_limit: PauseAtLimit = None,
+    as_json: AsJson = False,
 ) -> None:
     """Change an offer; what is not named stays."""
     given = {
@@ -313,27 +341,32 @@ def set_terms(
     }  # fmt: skip
     if all(value is None for value in given.values()):
         raise typer.BadParameter("Give an option: there is nothing to change.")
-    with_service(partial(_set, id=id, given=given))
+    with_service(partial(_set, id=id, given=given, as_json=as_json))
 
 
-async def _set(service: Service, *, id: str, given: dict[str, Any]) -> None:
+async def _set(service: Service, *, id: str, given: dict[str, Any], as_json: bool) -> None:
     row = await offer_named(service, id)
     changes = terms_given(await _shop_of(service, row), given)
     saved = await offer_desk.change(service.deps, row, offer_desk.with_changes(row, changes))
     await _tell_orders(service, saved)
+    if as_json:
+        await _show(service, id=saved.offer_id, as_json=True)
+        return
     say(f"Changed {saved.name!r} ({saved.offer_id}); it is {saved.status}.")
 
 
 @COMMANDS.command("add-items")
-def add_items(id: Id, *, product: Products = None, variant: Variants = None) -> None:
+def add_items(id: Id, *, product: Products = None, variant: Variants = None, as_json: AsJson = False) -> None:
     """Add products with all their variants, or single variants."""
-    with_service(partial(_items, id=id, items=_some(product, variant), adds=True))
+    with_service(partial(_items, id=id, items=_some(product, variant), adds=True, as_json=as_json))
 
 
 @COMMANDS.command("remove-items")
-def remove_items(id: Id, *, product: Products = None, variant: Variants = None) -> None:
+def remove_items(
+    id: Id, *, product: Products = None, variant: Variants = None, as_json: AsJson = False
+) -> None:
     """Take products or single variants out."""
-    with_service(partial(_items, id=id, items=_some(product, variant), adds=False))
+    with_service(partial(_items, id=id, items=_some(product, variant), adds=False, as_json=as_json))
 
 
 def _some(product: list[str] | None, variant: list[str] | None) -> list[str]:
@@ -342,10 +375,13 @@ def _some(product: list[str] | None, variant: list[str] | None) -> list[str]:
     return item_gids(product, variant)
 
 
-async def _items(service: Service, *, id: str, items: list[str], adds: bool) -> None:
+async def _items(service: Service, *, id: str, items: list[str], adds: bool, as_json: bool) -> None:
     row = await offer_named(service, id)
     act = offer_desk.add_items if adds else offer_desk.remove_items
     done = await act(service.deps, row, items)
+    if as_json:
+        print_json({"id": row.offer_id, "done": done.done, "unchanged": done.unchanged})
+        return
     verb, rest = ("Added", "there already") if adds else ("Removed", "not there")
     say(f"{verb} {done.done}; {done.unchanged} {'was' if done.unchanged == 1 else 'were'} {rest}.")
 

@@ -4,9 +4,10 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from textwrap import indent
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ from stockwright.checking import Finding, Verdict
 from stockwright.model import Json
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+AlwaysJson = Annotated[bool, typer.Option("--json", help="Accepted; it is JSON anyway.", show_default=False)]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -38,9 +40,9 @@ class Form:
             raise typer.BadParameter("Choose --json or --csv, not both.")
 
 
-def say(sentence: str) -> None:
+def say(sentence: str, *, end: str = "\n") -> None:
     """One line on stdout."""
-    typer.echo(sentence)
+    typer.echo(f"{sentence}{end}", nl=False)
 
 
 def tell(sentence: str) -> None:
@@ -60,6 +62,49 @@ def print_rows(rows: Sequence[Row], form: Form, *, empty: str) -> None:
         say(empty)
 
 
+async def print_pages(pages: AsyncIterator[Sequence[Row]], form: Form, *, empty: str) -> None:
+    """`print_rows` of however many rows: JSON and CSV while they come, a table when its widths are known."""
+    if form.as_json:
+        await _print_json_pages(pages)
+    elif form.as_csv:
+        await _print_csv_pages(pages)
+    else:
+        print_rows([row async for page in pages for row in page], form, empty=empty)
+
+
+async def _print_csv_pages(pages: AsyncIterator[Sequence[Row]]) -> None:
+    has_head = False
+    async for page in pages:
+        if page:
+            text = _csv(page, head=not has_head).rstrip("\r\n")
+            say(f"\r\n{text}" if has_head else text, end="")
+            has_head = True
+    say("")
+
+
+async def _print_json_pages(pages: AsyncIterator[Sequence[Row]]) -> None:
+    """The array that `print_json` would print."""
+    start = "["
+    async for page in pages:
+        for row in page:
+            say(f"{start}\n{indent(_json(dict(row)), '  ')}", end="")
+            start = ","
+    say("[]" if start == "[" else "\n]")
+
+
+def counted(things: str, *, every: int) -> Callable[[int, int | None], None]:
+    """Tells on stderr how far long work is: at each multiple of `every`, and of how many when that is known."""
+    told = 0
+
+    def hear(done: int, total: int | None) -> None:
+        nonlocal told
+        if done // every > told:
+            told = done // every
+            tell(f"{done:,}{f' of {total:,}' if total else ''} {things} ...")
+
+    return hear
+
+
 def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
     """What was looked at, one line each, with what to do below."""
     if as_json:
@@ -73,7 +118,11 @@ def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
 
 def print_json(value: Json) -> None:
     """A value as indented JSON."""
-    say(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+    say(_json(value))
+
+
+def _json(value: Json) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=_plain)
 
 
 def print_table(rows: Sequence[Row]) -> None:
@@ -109,11 +158,12 @@ def _console() -> Console:
     return Console(file=sys.stdout, width=None if is_terminal else _WIDE, highlight=False, markup=False)
 
 
-def _csv(rows: Sequence[Row]) -> str:
+def _csv(rows: Sequence[Row], *, head: bool = True) -> str:
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, fieldnames=list(rows[0]))
-        writer.writeheader()
+        if head:
+            writer.writeheader()
         writer.writerows({name: _for_csv(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
@@ -137,4 +187,4 @@ def _plain(value: object) -> object:
 def confirm(question: str, *, yes: bool) -> None:
     """Ask before something that cannot be undone; a "no" ends the command with status 1."""
     if not yes:
-        typer.confirm(question, abort=True)
+        typer.confirm(question, abort=True, err=True)

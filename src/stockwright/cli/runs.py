@@ -1,5 +1,6 @@
 """`stockwright runs` and `stockwright explain`: what was decided, why, and what came of it."""
 
+from enum import StrEnum
 from functools import partial
 from typing import Annotated
 
@@ -20,6 +21,15 @@ from stockwright.store.runs import RunRow
 RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id, or: last")]
 
 
+class RunState(StrEnum):
+    """How a run goes or went."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 def add_to(commands: typer.Typer) -> None:
     """Add the commands of this module."""
     commands.command("runs", epilog="Example: stockwright runs --state failed --limit 10")(list_runs)
@@ -30,7 +40,7 @@ def list_runs(
     *,
     automation: Annotated[str | None, typer.Option(help="Only runs of this automation.")] = None,
     shop: Annotated[str | None, typer.Option(help="Only runs for this shop.")] = None,
-    state: Annotated[str | None, typer.Option(help="running, succeeded, failed or cancelled.")] = None,
+    state: Annotated[RunState | None, typer.Option(help="Only runs in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 30,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -45,7 +55,7 @@ async def _list(
     *,
     automation: str | None,
     domain: str | None,
-    state: str | None,
+    state: RunState | None,
     limit: int,
     form: Form,
 ) -> None:

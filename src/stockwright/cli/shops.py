@@ -10,9 +10,20 @@ import typer
 
 from stockwright.adding import ShopDraft, add_shop, set_plan
 from stockwright.checking import Verdict, check_shop, scopes_finding, worst
-from stockwright.cli.output import AsCsv, AsJson, Form, Yes, confirm, print_findings, print_rows, say, tell
+from stockwright.cli.output import (
+    AsCsv,
+    AsJson,
+    Form,
+    Yes,
+    confirm,
+    print_findings,
+    print_json,
+    print_rows,
+    say,
+    tell,
+)
 from stockwright.cli.session import Service, shop_named, with_service
-from stockwright.model import StockwrightError
+from stockwright.model import JsonObject, StockwrightError
 from stockwright.opening import cipher
 from stockwright.shopify.accounts import AuthMode, ShopSecrets
 from stockwright.shopify.errors import ShopifyError
@@ -70,6 +81,7 @@ def add(
     plan: Annotated[
         Plan, typer.Option(help="On free there are no back-in-stock notifications.")
     ] = Plan.PREMIUM,
+    as_json: AsJson = False,
 ) -> None:
     """Add a shop.
 
@@ -93,13 +105,16 @@ def add(
         api_url=api_url,
         plan=plan.value,
     )
-    with_service(partial(_add, draft=draft))
+    with_service(partial(_add, draft=draft, as_json=as_json))
 
 
-async def _add(service: Service, draft: ShopDraft) -> None:
+async def _add(service: Service, *, draft: ShopDraft, as_json: bool) -> None:
     shop = await add_shop(service.deps, cipher(service.settings), draft)
-    places = ", ".join(location.name for location in shop.locations if location.is_active)
-    say(f"Added {shop.domain}: {shop.name}, time zone {shop.timezone}, locations {places}.")
+    if as_json:
+        print_json(_added(shop))
+    else:
+        places = ", ".join(_places(shop))
+        say(f"Added {shop.domain}: {shop.name}, time zone {shop.timezone}, locations {places}.")
     scopes = scopes_finding(shop.scopes)
     if scopes.verdict is not Verdict.OK:
         tell(f"Scopes {scopes.found}. {scopes.advice}")
@@ -109,7 +124,24 @@ async def _add(service: Service, draft: ShopDraft) -> None:
             "--webhook-secret-env too."
         )
     await subscribe_or_tell(service, shop)
-    say(f"Next: stockwright automation kinds, then stockwright automation add KIND --shop {shop.domain}")
+    if not as_json:
+        say(f"Next: stockwright automation kinds, then stockwright automation add KIND --shop {shop.domain}")
+
+
+def _places(shop: Shop) -> list[str]:
+    return [location.name for location in shop.locations if location.is_active]
+
+
+def _added(shop: Shop) -> JsonObject:
+    return {
+        "domain": shop.domain,
+        "name": shop.name,
+        "status": shop.status,
+        "timezone": shop.timezone,
+        "locations": _places(shop),
+        "scopes": list(shop.scopes),
+        "api_url": shop.api_url,
+    }
 
 
 async def subscribe_or_tell(service: Service, shop: Shop) -> None:
@@ -168,7 +200,7 @@ async def _list(service: Service, form: Form) -> None:
     print_rows(rows, form, empty="There is no shop yet. Add one: stockwright shop add DOMAIN")
 
 
-@COMMANDS.command()
+@COMMANDS.command(epilog="Example: stockwright shop check example.myshopify.com")
 def check(domain: Domain, *, as_json: AsJson = False) -> None:
     """Ask a shop whether all is well.
 

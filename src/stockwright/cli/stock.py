@@ -1,12 +1,13 @@
 """`stockwright stock`: what each shared stock is, how it came about, and the way out of a freeze."""
 
 import getpass
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Annotated
 
 import typer
 
-from stockwright.cli.output import AsCsv, AsJson, Form, Yes, confirm, print_json, print_rows, say
+from stockwright.cli.output import AsCsv, AsJson, Form, Yes, confirm, print_json, print_pages, print_rows, say
 from stockwright.cli.session import Service, shop_named, with_service
 from stockwright.explaining import (
     clock_text,
@@ -17,21 +18,23 @@ from stockwright.explaining import (
     pool_state,
     titles_of,
 )
-from stockwright.ledger.state import Resolution
+from stockwright.ledger.state import MemberId, Resolution
 from stockwright.model import JsonObject, StockwrightError, gid
 from stockwright.resolving import Decision, resolve_pool
 from stockwright.schedules import time_zone
-from stockwright.store import pools, shops
+from stockwright.store import pool_pages, pools, shops
 from stockwright.store.database import Connection
-from stockwright.store.pools import PoolRow
+from stockwright.store.pool_pages import Wanted
+from stockwright.store.pools import MemberRow, PoolRow
 
 COMMANDS = typer.Typer(help="Shared stocks: show, history, resolve.", no_args_is_help=True)
 
 Product = Annotated[str | None, typer.Option(metavar="GID", help="Only this product (a gid or its number).")]
-_LIMIT = 10_000
+_PAGE = 200  # stocks that are read at once, with all their levels
+_OF_ONE_PRODUCT = 10_000
 
 
-@COMMANDS.command()
+@COMMANDS.command(epilog="Example: stockwright stock show --shop example.myshopify.com --frozen")
 def show(
     *,
     shop: Annotated[str, typer.Option(help="Domain of the shop.")],
@@ -49,34 +52,80 @@ def show(
 
 
 async def _show(service: Service, *, domain: str, product: str | None, frozen: bool, form: Form) -> None:
-    found = await shop_named(service, domain)
-    async with service.deps.database.connection() as conn:
-        rows = await pools.list_pools(
-            conn, found.shop_id, product_id=_product_gid(product), only_frozen=frozen, limit=_LIMIT
-        )
-        held = await pools.members_of(conn, found.shop_id, [row.pool_id for row in rows])
-    titles = {
-        id: titles_of((member.item_id, member.location_id, member.title) for member in members)
-        for id, members in held.items()
-    }
+    shop = await shop_named(service, domain)
+    wanted = Wanted(shop_id=shop.shop_id, product_id=_product_gid(product), frozen=frozen)
+    empty = _none_shared(wanted, shop.domain)
+    pages = _pages(service, wanted)
     if form.as_json:
-        print_json([pool_json(row, titles.get(row.pool_id, {}), shop=found.domain) for row in rows])
-        return
-    shown = [_row(row, titles.get(row.pool_id, {})) for row in rows]
-    if form.as_csv:
-        print_rows(shown, form, empty="")
-        return
-    print_rows(
-        [{name: value for name, value in row.items() if name != "reason"} for row in shown],
-        form,
-        empty="No stock is shared yet. Install an automation: stockwright automation kinds",
-    )
-    for row in rows:
-        if row.status == "frozen":
-            _tell_frozen(row, titles.get(row.pool_id, {}))
+        await print_pages(_each(pages, partial(_json_of, domain=shop.domain)), form, empty=empty)
+    elif form.as_csv:
+        await print_pages(_each(pages, _row), form, empty=empty)
+    else:
+        await _show_table(pages, empty=empty)
 
 
-def _row(row: PoolRow, titles: dict) -> JsonObject:  # type: ignore[type-arg]
+def _none_shared(wanted: Wanted, domain: str) -> str:
+    """What is true when there is nothing to show."""
+    if wanted.frozen:
+        return "No such stock is frozen: nothing waits for a person."
+    if wanted.product_id:
+        return (
+            f"No stock of {wanted.product_id} is shared in {domain}: no automation has it in scope, or none has adopted "
+            f"it yet. See what is installed: stockwright automation list --shop {domain}"
+        )
+    return f"No stock is shared in {domain} yet. Install an automation: stockwright automation kinds"
+
+
+_Titles = dict[MemberId, str]
+_Shared = tuple[PoolRow, _Titles]
+
+
+async def _pages(service: Service, wanted: Wanted) -> AsyncIterator[list[_Shared]]:
+    """All stocks with the titles of their levels, frozen ones first, however many there are."""
+    after: str | None = None
+    while True:
+        async with service.deps.database.connection() as conn:
+            rows = await pool_pages.frozen_first(conn, wanted, after=after, limit=_PAGE)
+            ids = [row.pool_id for row in rows]
+            held = await pools.members_of(conn, rows[0].shop_id, ids) if rows else {}
+        yield [(row, _titles(held.get(row.pool_id, []))) for row in rows]
+        if len(rows) < _PAGE:
+            return
+        after = pool_pages.cursor_of(rows[-1])
+
+
+async def _each(
+    pages: AsyncIterator[list[_Shared]], shown: Callable[[PoolRow, _Titles], JsonObject]
+) -> AsyncIterator[list[JsonObject]]:
+    async for page in pages:
+        yield [shown(row, titles) for row, titles in page]
+
+
+def _json_of(row: PoolRow, titles: _Titles, *, domain: str) -> JsonObject:
+    return pool_json(row, titles, shop=domain)
+
+
+async def _show_table(pages: AsyncIterator[list[_Shared]], *, empty: str) -> None:
+    """The table, and below it what a person has to decide."""
+    rows: list[JsonObject] = []
+    frozen: list[_Shared] = []
+    async for page in pages:
+        frozen += [(row, titles) for row, titles in page if row.status == "frozen"]
+        rows += [_without_reason(_row(row, titles)) for row, titles in page]
+    print_rows(rows, Form(as_json=False), empty=empty)
+    for row, titles in frozen:
+        _tell_frozen(row, titles)
+
+
+def _without_reason(row: JsonObject) -> JsonObject:
+    return {name: value for name, value in row.items() if name != "reason"}
+
+
+def _titles(members: Sequence[MemberRow]) -> _Titles:
+    return titles_of((member.item_id, member.location_id, member.title) for member in members)
+
+
+def _row(row: PoolRow, titles: _Titles) -> JsonObject:
     return pool_row(
         pool_id=row.pool_id,
         title=row.title,
@@ -88,7 +137,7 @@ def _row(row: PoolRow, titles: dict) -> JsonObject:  # type: ignore[type-arg]
     )
 
 
-def _tell_frozen(row: PoolRow, titles: dict) -> None:  # type: ignore[type-arg]
+def _tell_frozen(row: PoolRow, titles: _Titles) -> None:
     say(f"FROZEN {row.title} ({row.pool_id}): {row.reason}")
     for line in hypothesis_lines(pool_state(row.state), titles):
         say(f"  {line}")
@@ -99,7 +148,7 @@ def _product_gid(text: str | None) -> str | None:
     return gid("Product", text) if text and text.isdecimal() else text
 
 
-@COMMANDS.command()
+@COMMANDS.command(epilog="Example: stockwright stock history --product 8812340011")
 def history(
     pool: Annotated[str | None, typer.Argument(metavar="POOL", help="A pool id of `stock show`.")] = None,
     *,
@@ -133,7 +182,7 @@ async def _told(conn: Connection, row: PoolRow, limit: int) -> JsonObject:
     zone = time_zone(shop.timezone if shop else "UTC") or time_zone("UTC")
     assert zone is not None, "UTC is known everywhere"
     members = (await pools.members_of(conn, row.shop_id, [row.pool_id])).get(row.pool_id, [])
-    titles = titles_of((member.item_id, member.location_id, member.title) for member in members)
+    titles = _titles(members)
     entries = await pools.newest_journal(conn, row.shop_id, row.pool_id, limit=limit)
     lines = [
         {"time": clock_text(line.at, zone), "text": line.text, "run_id": line.run_id}
@@ -156,7 +205,7 @@ async def _pools_of(conn: Connection, product_id: str) -> list[PoolRow]:
         row
         for shop in await shops.list_all(conn)
         for row in await pools.list_pools(
-            conn, shop.shop_id, product_id=product_id, only_frozen=False, limit=_LIMIT
+            conn, shop.shop_id, product_id=product_id, only_frozen=False, limit=_OF_ONE_PRODUCT
         )
     ]
     if not found:
@@ -181,6 +230,7 @@ def resolve(
         int | None, typer.Option(help="With --adopt-levels: the shared stock to take where levels differ.")
     ] = None,
     yes: Yes = False,
+    as_json: AsJson = False,
 ) -> None:
     """End the freeze of a shared stock.
 
@@ -200,7 +250,7 @@ def resolve(
     if stock is not None and not adopt_levels:
         raise typer.BadParameter("--stock goes with --adopt-levels.")
     decision = Decision(resolution=chosen[0], stock=stock, by=_person())
-    with_service(partial(_resolve, pool=pool, decision=decision, yes=yes))
+    with_service(partial(_resolve, pool=pool, decision=decision, yes=yes, as_json=as_json))
 
 
 def _person() -> str:
@@ -210,12 +260,15 @@ def _person() -> str:
         return "the command line"
 
 
-async def _resolve(service: Service, *, pool: str, decision: Decision, yes: bool) -> None:
+async def _resolve(service: Service, *, pool: str, decision: Decision, yes: bool, as_json: bool) -> None:
     async with service.deps.database.connection() as conn:
         row = await _pool(conn, pool)
         held = (await pools.members_of(conn, row.shop_id, [pool])).get(pool, [])
-    titles = titles_of((member.item_id, member.location_id, member.title) for member in held)
-    if row.status == "frozen":
-        _tell_frozen(row, titles)
+    if row.status == "frozen" and not as_json:
+        _tell_frozen(row, _titles(held))
     confirm(f"Book {decision.resolution.value.replace('_', ' ')} for {row.title}?", yes=yes)
-    say(await resolve_pool(service.deps, row, decision))
+    told = await resolve_pool(service.deps, row, decision)
+    if as_json:
+        print_json({"pool": row.pool_id, "resolution": decision.resolution.value, "told": told})
+    else:
+        say(told)

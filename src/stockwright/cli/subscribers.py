@@ -10,7 +10,19 @@ import typer
 
 from stockwright import importing, resending
 from stockwright import people as service_people
-from stockwright.cli.output import AsCsv, AsJson, Form, Yes, confirm, print_json, print_rows, say, tell
+from stockwright.cli.output import (
+    AlwaysJson,
+    AsCsv,
+    AsJson,
+    Form,
+    Yes,
+    confirm,
+    counted,
+    print_json,
+    print_rows,
+    say,
+    tell,
+)
 from stockwright.cli.session import Service, shop_named, with_service
 from stockwright.importing import REFUSALS_SHOWN
 from stockwright.model import JsonObject, StockwrightError, gid
@@ -47,7 +59,7 @@ OfferOption = Annotated[str | None, typer.Option(metavar="OFFER", help="Only tho
 LocaleOption = Annotated[str | None, typer.Option(help="Only those in this language.")]
 EmailOption = Annotated[str | None, typer.Option(help="Only addresses that begin so.")]
 _OF_ONE_ADDRESS = 1000
-_TOLD_EVERY = 5000  # lines of an import
+_TOLD_EVERY = 5000  # lines of an import, people of an export
 
 
 def _wanted(
@@ -247,7 +259,8 @@ def export(
     async def work(service: Service) -> None:
         wanted = choose(await shop_named(service, shop))
         make = people_json if as_json else people_csv
-        await _write(make(service.deps, wanted), output)
+        hear = counted("people written", every=_TOLD_EVERY)
+        await _write(make(service.deps, wanted, hear=hear), output)
 
     with_service(work)
 
@@ -408,8 +421,9 @@ def erase(email: Address, *, shop: ShopOption, yes: Yes = False, as_json: AsJson
 
 
 @COMMANDS.command()
-def data(email: Address, *, shop: ShopOption) -> None:
+def data(email: Address, *, shop: ShopOption, as_json: AlwaysJson = True) -> None:
     """Print all that is kept of an address as JSON, for the person who asks."""
+    del as_json  # accepted, so that every command that prints data takes it
 
     async def work(service: Service) -> None:
         found = await shop_named(service, shop)

@@ -8,7 +8,7 @@ import typer
 
 from stockwright import access
 from stockwright.access import Passwords
-from stockwright.cli.output import AsCsv, AsJson, Form, print_rows, say, tell
+from stockwright.cli.output import AsCsv, AsJson, Form, print_json, print_rows, say, tell
 from stockwright.cli.session import Service, with_service
 from stockwright.cli.shops import secret_from
 from stockwright.model import StockwrightError
@@ -97,18 +97,22 @@ def create(
     name: Annotated[str, typer.Argument(help="What the token is for, such as reporting.")],
     *,
     write: Annotated[bool, typer.Option("--write", help="Let it change things; else it only reads.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Create an API token and print it once.
 
     Only its hash is stored, so keep what is printed.
     """
-    with_service(partial(_create, name=name, scope="write" if write else "read"))
+    with_service(partial(_create, name=name, scope="write" if write else "read", as_json=as_json))
 
 
-async def _create(service: Service, name: str, scope: access.Scope) -> None:
+async def _create(service: Service, *, name: str, scope: access.Scope, as_json: bool) -> None:
     at = service.deps.clock()
     async with service.deps.database.connection() as conn, conn.transaction():
         token = await access.add_token(conn, COMMAND_LINE, name=name, scope=scope, at=at)
+    if as_json:
+        print_json({"name": name, "scope": scope, "token": token})
+        return
     tell(f"A token that may {scope}, for {name}. It is shown once:")
     say(token)
 

@@ -1,64 +1,113 @@
 """Waiting for a run with progress, for `automation run --wait`."""
 
 import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
 from time import monotonic
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from stockwright.cli.output import say, tell
+from stockwright.cli.output import print_json, say, tell
 from stockwright.cli.session import Service
-from stockwright.model import EventId
+from stockwright.model import EventId, JsonObject
 from stockwright.store import arrivals, runs
 from stockwright.store.automations import AutomationRow
+from stockwright.store.ids import earliest_id
 from stockwright.store.runs import RunRow
 
 _ASK_EVERY_S = 0.2
 _PATIENCE_S = 10.0
+_LATE = timedelta(seconds=1)  # a run's own events are older than this after its end
 
 
-async def wait_for_run(service: Service, row: AutomationRow, event_id: EventId) -> int:
-    """Wait until the event's run and what it woke have ended; the exit status says how it went."""
+@dataclass(frozen=True, kw_only=True)
+class Awaited:
+    """What is waited for, and until when."""
+
+    service: Service
+    row: AutomationRow
+    event_id: EventId
+    give_up_at: float  # monotonic
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it has taken too long."""
+        return monotonic() > self.give_up_at
+
+
+async def wait_for_run(
+    service: Service, row: AutomationRow, event_id: EventId, *, limit_s: float, as_json: bool
+) -> int:
+    """Wait until the event's run and what that woke have ended; the exit status says how it went.
+
+    Other work of the automation is not waited for: on a busy shop there always is some.
+    """
+    awaited = Awaited(service=service, row=row, event_id=event_id, give_up_at=monotonic() + limit_s)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         shown = progress.add_task("waiting for a worker", total=None)
-        run = await _until_done(service, row, event_id, progress, shown)
+        run = await _until_done(awaited, progress, shown)
         progress.update(shown, description="products that it woke", total=None)
-        await _until_quiet(service, row)
-    if run is None:
+        if run is not None:
+            await _until_woken_are_done(awaited, run)
+    if awaited.is_late:
+        tell(
+            f"Not at its end after {limit_s:g} s, and not waited for any longer; it goes on in the service. "
+            f"See: stockwright runs --automation {row.automation_id}"
+        )
+    if as_json:
+        print_json(_run_json(awaited, run))
+    elif run is not None:
+        _tell_run(run)
+    elif not awaited.is_late:
         tell("It ended without a run: the automation was disabled or removed meanwhile.")
-        return 1
+    return 0 if run is not None and run.state == "succeeded" and not awaited.is_late else 1
+
+
+def _run_json(awaited: Awaited, run: RunRow | None) -> JsonObject:
+    told = {"event": awaited.event_id, "ended": run is not None and not awaited.is_late}
+    if run is None:
+        return {**told, "run": None, "state": None, "because": None, "error": None}
+    return {**told, "run": run.run_id, "state": run.state, "because": run.because, "error": run.error}
+
+
+def _tell_run(run: RunRow) -> None:
     say(f"{run.state}: {run.because}")
     if run.error:
         tell(str(run.error.get("message", run.error)))
     say(f"More: stockwright explain {run.run_id}")
-    return 0 if run.state == "succeeded" else 1
 
 
-async def _until_done(
-    service: Service, row: AutomationRow, event_id: EventId, progress: Progress, shown: TaskID
-) -> RunRow | None:
-    started, warned = monotonic(), False
-    while True:
-        async with service.deps.database.connection() as conn:
-            outcome = await arrivals.outcome(conn, row.shop_id, event_id, row.automation_id)
+async def _until_done(awaited: Awaited, progress: Progress, shown: TaskID) -> RunRow | None:
+    """The event's run at its end; None when it had none, or is waited for no longer."""
+    row, warn_at = awaited.row, monotonic() + _PATIENCE_S
+    while not awaited.is_late:
+        async with awaited.service.deps.database.connection() as conn:
+            outcome = await arrivals.outcome(conn, row.shop_id, awaited.event_id, row.automation_id)
             if outcome is None or outcome.done:
                 return await runs.get(conn, outcome.run_id) if outcome and outcome.run_id else None
             going = await runs.list_runs(conn, automation_id=row.automation_id, state="running", limit=1)
         if going and going[0].progress:
             done = going[0].progress
             progress.update(shown, description="products", completed=done["done"], total=done["total"])
-        elif not warned and monotonic() - started > _PATIENCE_S:
-            warned = True
+        elif monotonic() > warn_at:
+            warn_at = awaited.give_up_at
             progress.console.print(
                 "Nothing has happened yet. Does a worker run? Start one: stockwright serve"
             )
         await asyncio.sleep(_ASK_EVERY_S)
+    return None
 
 
-async def _until_quiet(service: Service, row: AutomationRow) -> None:
-    while True:
-        async with service.deps.database.connection() as conn:
-            if not await arrivals.waiting_of_automation(conn, row.shop_id, row.automation_id):
-                return
+async def _until_woken_are_done(awaited: Awaited, run: RunRow) -> None:
+    row = awaited.row
+    before = earliest_id("evt", (run.finished_at or awaited.service.deps.clock()) + _LATE)
+    while not awaited.is_late:
+        async with awaited.service.deps.database.connection() as conn:
+            waiting = await arrivals.woken_waiting(
+                conn, row.shop_id, row.automation_id, after=awaited.event_id, before=before
+            )
+        if not waiting:
+            return
         await asyncio.sleep(_ASK_EVERY_S)

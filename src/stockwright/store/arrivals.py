@@ -52,3 +52,12 @@ async def waiting_of_automation(conn: AsyncConnection, shop_id: ShopId, automati
     values = {"shop_id": shop_id, "automation_id": automation_id}
     row = await (await conn.execute(SQL.waiting_of_automation, values)).fetchone()
     return int(row[0]) if row else 0
+
+
+async def woken_waiting(
+    conn: AsyncConnection, shop_id: ShopId, automation_id: AutomationId, *, after: str, before: str
+) -> int:
+    """How many events still wait that an automation sent itself between two event ids: what its run woke."""
+    values = {"shop_id": shop_id, "automation_id": automation_id, "after": after, "before": before}
+    row = await (await conn.execute(SQL.woken_waiting, values)).fetchone()
+    return int(row[0]) if row else 0

@@ -118,6 +118,13 @@ async def find(conn: AsyncConnection, offer_id: str) -> OfferRow | None:
     return await _one(conn, SQL.find_offer, {"offer_id": offer_id})
 
 
+async def ending_in(conn: AsyncConnection, ending: str) -> list[OfferRow]:
+    """Up to two offers whose ids end in these characters."""
+    async with conn.cursor(row_factory=class_row(OfferRow)) as cursor:
+        await cursor.execute(SQL.offers_ending_in, {"ending": ending})
+        return await cursor.fetchall()
+
+
 async def lock(conn: AsyncConnection, shop_id: ShopId, offer_id: str) -> OfferRow | None:
     """One offer, locked until the transaction ends, or None."""
     return await _one(conn, SQL.lock_offer, {"shop_id": shop_id, "offer_id": offer_id})

@@ -27,3 +27,8 @@ where shop_id = %(shop_id)s and event_id = %(event_id)s and automation_id = %(au
 -- waiting_of_automation: how many events wait for an automation's runs now
 select count(*) from work
 where shop_id = %(shop_id)s and automation_id = %(automation_id)s and done_at is null and due_at <= now();
+
+-- woken_waiting: events that an automation sent itself while a run of it went on, and that still wait
+select count(*) from work w join events e using (shop_id, event_id)
+where w.shop_id = %(shop_id)s and w.automation_id = %(automation_id)s and w.done_at is null
+  and w.event_id > %(after)s and w.event_id < %(before)s and e.source in ('sweep', 'automation');

@@ -19,6 +19,9 @@ select * from offers where shop_id = %(shop_id)s and offer_id = %(offer_id)s;
 -- find_offer: one offer by id alone
 select * from offers where offer_id = %(offer_id)s order by shop_id limit 1;
 
+-- offers_ending_in: offers whose ids end in these characters
+select * from offers where right(offer_id, length(%(ending)s)) = %(ending)s order by offer_id desc limit 2;
+
 -- lock_offer: one offer, against everybody else who changes it
 select * from offers where shop_id = %(shop_id)s and offer_id = %(offer_id)s for update;
 
