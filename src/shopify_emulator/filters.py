@@ -19,7 +19,7 @@ from shopify_emulator.search import (
     truth_is,
 )
 from shopify_emulator.state import State
-from shopify_emulator.stock import total_available
+from shopify_emulator.stock import available_at, total_available
 
 Tests = Mapping[str, Test]
 
@@ -48,9 +48,9 @@ def product_total(state: State, product: Product, *, fresh: bool) -> int:
     return sum(total_available(state, v.item, fresh=fresh) for v in product.variants if v.item.tracked)
 
 
-def out_of_stock_somewhere(product: Product) -> bool:
+def out_of_stock_somewhere(state: State, product: Product, *, fresh: bool) -> bool:
     return any(
-        level.available <= 0
+        available_at(state, variant.item, [level], fresh=fresh) <= 0
         for variant in product.variants
         if variant.item.tracked
         for level in variant.item.levels.values()
@@ -101,7 +101,7 @@ def product_tests(state: State) -> Tests:
         "sku": any_text_is(lambda p: tuple(v.sku for v in p.variants)),
         "variant_id": lambda p, term: any(number_is(lambda v: v.number)(v, term) for v in p.variants),
         "inventory_total": number_is(lambda p: product_total(state, p, fresh=False)),
-        "out_of_stock_somewhere": truth_is(out_of_stock_somewhere),
+        "out_of_stock_somewhere": truth_is(lambda p: out_of_stock_somewhere(state, p, fresh=False)),
         "tracks_inventory": truth_is(lambda p: any(v.item.tracked for v in p.variants)),
         "publication_ids": lambda p, term: any(
             number_is(lambda gid: state.publications[gid].number)(gid, term) for gid in p.publications

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from shopify_emulator.clock import Clock
+from shopify_emulator.index import SearchIndex
 from shopify_emulator.model import (
     AdjustmentGroup,
     Gid,
@@ -51,6 +52,7 @@ class State:
         self.clock = clock
         self.random = Random(seed)
         self.switches = switches
+        self.index = SearchIndex(clock=clock, lag_s=self.lag_s)
         self.tell: Callable[[Happening], None] = lambda _happening: None
         self.locations: dict[Gid, Location] = {}
         self.products: dict[Gid, Product] = {}
@@ -79,6 +81,7 @@ class State:
         return str(UUID(int=self.random.getrandbits(128), version=4))
 
     def announce(self, topic: str, subject: object, *, event: str) -> None:
+        self.index.note(subject)
         self.tell(Happening(topic=topic, subject=subject, event=event))
 
     def find(self, found: dict[Gid, T], gid: Gid, *, what: str) -> T:
@@ -119,5 +122,5 @@ class State:
         yield from sorted(selling, key=lambda location: not location.primary)
 
     def lag_s(self) -> float:
-        """How old aggregates and search numbers are."""
+        """How old aggregates and what searches know are."""
         return LAG_S[self.switches.derived_lag]

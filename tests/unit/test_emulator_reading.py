@@ -241,6 +241,118 @@ def test_aggregates_lag_when_the_switch_says_so_and_levels_do_not() -> None:
     assert s.data(query, {"p": s.product.gid})["product"]["totalInventory"] == 36
 
 
+def lagging() -> Stage:
+    """A stage whose searches are five seconds late and know all that is in it."""
+    s = stage(derived_lag="seconds")
+    s.clock.advance(60)
+    assert titles(s, "tag:sea") == ["Harbour"]
+    return s
+
+
+def test_a_lagging_search_knows_the_shop_that_was_there_before_it() -> None:
+    s = stage(derived_lag="minutes")
+    s.shop.set_tags(s.product.gid, ["Forest"])
+    s.shop.sell([(s.a.gid, 1)])
+    assert (found(s, "tag:forest"), order_names(s, "status:any")) == (1, ["#1001"])
+    s.shop.set_tags(s.product.gid, ["Field"])
+    assert found(s, "tag:forest") == 1
+
+
+def found(s: Stage, query: str) -> int:
+    counted: int = s.data("query($q: String) { productsCount(query: $q) { count } }", {"q": query})[
+        "productsCount"
+    ]["count"]
+    assert counted == len(titles(s, query)), query
+    return counted
+
+
+def order_names(s: Stage, query: str) -> list[str]:
+    text = "query($q: String) { orders(first: 9, query: $q, sortKey: UPDATED_AT) { nodes { name } } }"
+    return [node["name"] for node in s.data(text, {"q": query})["orders"]["nodes"]]
+
+
+def test_a_search_finds_products_by_what_they_were_a_while_ago() -> None:
+    s = lagging()
+    s.shop.set_tags(s.product.gid, ["Forest"])
+    s.shop.set_type(s.product.gid, "Card")
+    assert (found(s, "tag:sea"), found(s, "tag:forest"), found(s, "product_type:Card")) == (1, 0, 0)
+    assert variants(s, "tag:sea") == ["P-F", "P-U"]
+    assert s.data("{ products(first: 1) { nodes { tags } } }")["products"]["nodes"] == [{"tags": ["Forest"]}]
+    s.clock.advance(4)
+    assert (found(s, "tag:sea"), found(s, "tag:forest")) == (1, 0)
+    s.clock.advance(1)
+    assert (found(s, "tag:sea"), found(s, "tag:forest"), found(s, "product_type:Card")) == (0, 1, 1)
+    assert variants(s, "tag:forest") == ["P-F", "P-U"]
+
+
+def test_a_search_does_not_know_what_was_made_just_now_and_a_list_does() -> None:
+    s = lagging()
+    s.shop.add_product("Forest", tags=["green"], levels=1)
+    s.shop.add_variant(s.product.gid, VariantSpec(title="Large", sku="P-L"), levels=1)
+    assert (found(s, "tag:green"), found(s, "-tag:nothing")) == (0, 1)
+    assert variants(s, "tag:sea") == ["P-F", "P-U"]
+    assert len(titles(s, "")) == 2
+    s.clock.advance(5)
+    assert (found(s, "tag:green"), variants(s, "tag:sea")) == (1, ["P-F", "P-U", "P-L"])
+
+
+def test_a_search_by_stock_lags_as_the_total_does() -> None:
+    s = lagging()
+    s.shop.edit(s.a.item.gid, s.toronto, 0)
+    assert (found(s, "out_of_stock_somewhere:true"), found(s, "inventory_total:40")) == (0, 1)
+    s.shop.set_tags(s.product.gid, ["touched"])
+    assert (found(s, "out_of_stock_somewhere:true"), found(s, "inventory_total:40")) == (0, 1)
+    s.clock.advance(5)
+    assert (found(s, "out_of_stock_somewhere:true"), found(s, "inventory_total:30")) == (1, 1)
+    assert variants(s, "inventory_quantity:10") == ["P-F"]
+
+
+def test_a_search_by_time_finds_orders_late_and_by_their_older_time() -> None:
+    s = lagging()
+    order = s.shop.sell([(s.a.gid, 2)])
+    since = "updated_at:>='2026-11-03T15:16:42Z'"
+    assert order_names(s, since) == []
+    assert s.data("{ orders(first: 1) { nodes { name } } }")["orders"]["nodes"] == [{"name": "#1001"}]
+    s.clock.advance(5)
+    assert order_names(s, since) == ["#1001"]
+    s.clock.advance(60)
+    s.shop.refund(order.gid, [(s.a.gid, 1)], restock=True)
+    refunded = "updated_at:>='2026-11-03T15:17:00Z'"
+    assert (order_names(s, since), order_names(s, refunded)) == (["#1001"], [])
+    s.clock.advance(5)
+    assert order_names(s, refunded) == ["#1001"]
+
+
+def test_a_search_by_time_finds_items_and_levels_late() -> None:
+    s = lagging()
+    s.shop.set_sku(s.a.item.gid, "NEW")
+    s.shop.sell([(s.b.gid, 1)], location=s.toronto)
+    since = "updated_at:>='2026-11-03T15:16:00Z'"
+    query = """query($i: ID!, $q: String) { inventoryItems(first: 9, query: $q) { nodes { sku } }
+      inventoryItem(id: $i) { inventoryLevels(first: 9, query: $q) { nodes { id } } } }"""
+
+    def changed() -> tuple[list[str], int]:
+        data = s.data(query, {"i": s.b.item.gid, "q": since})
+        levels = data["inventoryItem"]["inventoryLevels"]["nodes"]
+        return [node["sku"] for node in data["inventoryItems"]["nodes"]], len(levels)
+
+    assert changed() == ([], 0)
+    s.clock.advance(5)
+    assert changed() == (["NEW"], 1)
+
+
+def test_pages_of_a_lagging_search_follow_one_another() -> None:
+    s = lagging()
+    for _ in range(5):
+        s.shop.sell([(s.a.gid, 1)])
+        s.clock.advance(2)
+    query = """query($a: String) { orders(first: 2, after: $a, query: "status:any", sortKey: UPDATED_AT, reverse: true)
+      { nodes { name } pageInfo { hasNextPage endCursor } } }"""
+    first = s.data(query)["orders"]
+    rest = s.data(query, {"a": first["pageInfo"]["endCursor"]})["orders"]
+    assert [node["name"] for node in first["nodes"] + rest["nodes"]] == ["#1003", "#1002", "#1001"]
+
+
 def test_a_lagging_read_gives_the_level_before_the_last_movement() -> None:
     s = stage()
     s.clock.advance(60)

@@ -125,7 +125,7 @@ PRODUCT: Fields = {
     "featuredMedia": lambda p, _i: p.image,
     "handle": lambda p, _i: p.handle,
     "hasOnlyDefaultVariant": lambda p, _i: [v.title for v in p.variants] == ["Default Title"],
-    "hasOutOfStockVariants": lambda p, _i: out_of_stock_somewhere(p),
+    "hasOutOfStockVariants": lambda p, i: out_of_stock_somewhere(request_of(i).state, p, fresh=True),
     "id": lambda p, _i: p.gid,
     "isGiftCard": lambda p, _i: p.is_gift_card,
     "legacyResourceId": lambda p, _i: str(p.number),

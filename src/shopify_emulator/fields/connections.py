@@ -35,25 +35,33 @@ def page(info: Any, rows: Sequence[Any], arguments: Arguments, *, sort: SortKey 
         reverse=arguments.get("reverse", False),
         bulk=request.bulk,
     )
-    value = sort or by_number
+    value, known = sort or by_number, _known(request, search)
+    rows = [row for row in rows if known(row) is not None] if search is not None else rows
 
     def key(row: Any) -> tuple[SortValue, int]:
-        return value(row), row.number
+        return value(known(row)), row.number
 
     ordered = rows if sort is None else sorted(rows, key=key)
+    matches = None if search is None else lambda row: search.matches(known(row))
     with _refusals():
-        return paginate(ordered, asked, key=key, matches=search.matches if search is not None else None)
+        return paginate(ordered, asked, key=key, matches=matches)
 
 
 def count(info: Any, rows: Sequence[Any], arguments: Arguments, *, of: str) -> dict[str, Any]:
     """How many rows match, up to `limit`."""
     refuse(arguments, "savedSearchId")
     search = _search(request_of(info), info, arguments.get("query"), of=of)
+    versions = [known for row in rows if (known := _known(request_of(info), search)(row)) is not None]
     with _refusals():
-        found = len(rows) if search is None else sum(1 for row in rows if search.matches(row))
+        found = sum(1 for row in versions if search is None or search.matches(row))
     limit = arguments.get("limit")
     capped = found if limit is None else min(found, limit)
     return {"count": capped, "precision": "EXACT" if capped == found else "AT_LEAST"}
+
+
+def _known(request: Request, search: Search | None) -> Callable[[Any], Any | None]:
+    """How a list sees its rows: a search as its index knows them, anything else as they are."""
+    return request.state.index.as_known if search is not None else lambda row: row
 
 
 @contextmanager
