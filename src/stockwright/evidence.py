@@ -1,10 +1,13 @@
-"""What orders and refunds say of a correction whose answer was lost, where the shop grants `read_orders`."""
+"""What orders and refunds say of a correction whose answer was lost, and of a rise of every level of a stock, where
+the shop grants `read_orders`.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import structlog
 
+from stockwright.ledger.raises import asks_for_refunds
 from stockwright.ledger.settlement import may_be_decided
 from stockwright.ledger.state import Intent, MemberId, PoolState
 from stockwright.model import INVENTORY_UPDATE, ItemGid, LocationGid
@@ -15,6 +18,8 @@ from stockwright.situations import Loaded
 LOG = structlog.get_logger(__name__)
 
 _FROZEN_ASKS_FOR = timedelta(minutes=30)
+_REFUNDED_WITHIN = timedelta(minutes=10)
+"""How long before a rise was first seen a refund may have made it. One from before that was seen long ago."""
 
 
 async def order_moves(client: ShopifyClient, loaded: Loaded) -> Mapping[MemberId, int] | None:
@@ -70,3 +75,44 @@ async def _read_moves(
     except ShopifyError as error:
         LOG.warning("orders could not be read; a correction is settled without them", error=str(error))
         return None
+
+
+# --- refunds that explain a rise --------------------------------------------------------------------------
+
+
+async def refunds(client: ShopifyClient, loaded: Loaded) -> Mapping[MemberId, int] | None:
+    """Units put back on the levels of every pool whose rise would count once now; None when it cannot be told."""
+    situation = loaded.situation
+    rising = [
+        pool.state
+        for pool in situation.pools
+        if asks_for_refunds(pool.state, situation.now, situation.policy)
+    ]
+    if "read_orders" not in loaded.shop.scopes or not rising:
+        return None
+    found: dict[MemberId, int] = {}
+    for state in rising:
+        put_back = await _refunds_of(client, state)
+        if put_back is None:
+            return None
+        found |= put_back
+    return found
+
+
+async def _refunds_of(client: ShopifyClient, state: PoolState) -> dict[MemberId, int] | None:
+    if state.raise_wait is None:
+        return {}
+    since, found = state.raise_wait.since - _REFUNDED_WITHIN, dict[MemberId, int]()
+    for location_id in sorted({id.location_id for id in state.members}):
+        item_ids = [ItemGid(id.item_id) for id in state.members if id.location_id == location_id]
+        try:
+            put_back = await client.refunds(
+                item_ids=item_ids, location_id=LocationGid(location_id), since=since
+            )
+        except ShopifyError as error:
+            LOG.warning("refunds could not be read; a rise of every level counts once", error=str(error))
+            return None
+        if put_back is None:
+            return None
+        found |= {MemberId(item_id, location_id): units for item_id, units in put_back.items()}
+    return found

@@ -32,3 +32,34 @@ def test_a_frozen_stock_asks_for_orders_at_the_reconciliation_only(database) -> 
         assert poster.levels() == [8, 8, 8]
 
     play(database, story)
+
+
+def test_a_refund_of_every_line_of_an_order_is_a_sum_and_no_bulk_edit(database) -> None:
+    """Both prints of one order come back: two units. By levels alone it looks like one restock typed into both."""
+
+    async def story(service: Service) -> None:
+        poster = await start(service, titles=("A", "B"))
+        order = poster.sell("A", "B")
+        await service.wait(60)
+        assert poster.levels() == [8, 8]
+
+        service.requests.clear()
+        service.shop.refund(order.gid, restock=True)
+        await service.wait(60)
+        assert poster.levels() == [10, 10]
+        assert "OrdersSince" in [request.operation for request in service.requests]
+
+    play(database, story)
+
+
+def test_a_restock_typed_into_every_variant_counts_once_although_orders_can_be_read(database) -> None:
+    async def story(service: Service) -> None:
+        poster = await start(service, titles=("A", "B"))
+        kept = poster.sell("A", "B")
+        await service.wait(60)
+        service.shop.refund(kept.gid, restock=False)
+        poster.edit(A=20, B=20)
+        await service.wait(60)
+        assert poster.levels() == [20, 20]
+
+    play(database, story)

@@ -108,7 +108,11 @@ class TinyShop:
         )
 
     def observation(
-        self, *names: str, changed: str = "", order_moves: dict[str, int] | None = None
+        self,
+        *names: str,
+        changed: str = "",
+        order_moves: dict[str, int] | None = None,
+        refunds: dict[str, int] | None = None,
     ) -> Observation:
         self.reads += 1
         return Observation(
@@ -116,12 +120,19 @@ class TinyShop:
             seen=self.seen(*names),
             key=f"key-{self.reads}",
             changed=frozenset(level(name) for name in changed),
-            order_moves=None if order_moves is None else {level(n): by for n, by in order_moves.items()},
+            order_moves=_by_level(order_moves),
+            refunds=_by_level(refunds),
         )
 
-    def observe(self, *names: str, changed: str = "", order_moves: dict[str, int] | None = None) -> Step:
+    def observe(
+        self,
+        *names: str,
+        changed: str = "",
+        order_moves: dict[str, int] | None = None,
+        refunds: dict[str, int] | None = None,
+    ) -> Step:
         self.wait(MOMENT_S)
-        return self.feed(self.observation(*names, changed=changed, order_moves=order_moves))
+        return self.feed(self.observation(*names, changed=changed, order_moves=order_moves, refunds=refunds))
 
     def answer(
         self, outcome: Outcome, *, key: str | None = None, detail: str = "", offenders: str = ""
@@ -183,6 +194,10 @@ class TinyShop:
 
     def kinds(self) -> list[str]:
         return [entry.kind for entry in self.journal]
+
+
+def _by_level(numbers: dict[str, int] | None) -> dict[MemberId, int] | None:
+    return None if numbers is None else {level(name): number for name, number in numbers.items()}
 
 
 def adopted(*levels: int, units: tuple[int, ...] = (), policy: Policy | None = None) -> TinyShop:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from stockwright.ledger.raises import asks_for_refunds
 from stockwright.ledger.state import Next, Outcome, Policy
 from tests.unit.ledger_shop import adopted
 
@@ -219,3 +220,41 @@ def test_a_sale_while_one_restocked_level_settles_is_taken_off_that_restock() ->
     shop.move("A", -2)
     shop.carry()
     assert shop.shown() == (58, 58)
+
+
+def test_refunds_that_explain_an_equal_rise_make_it_a_sum() -> None:
+    shop = adopted(8, 8)
+    shop.move("A", 1)
+    shop.move("B", 1)
+    step = shop.observe()
+    assert not asks_for_refunds(shop.pool, shop.now, shop.policy), "it has not settled yet"
+    assert step.wake_at is not None
+    shop.now = step.wake_at
+    assert asks_for_refunds(shop.pool, shop.now, shop.policy)
+    step = shop.observe(refunds={"A": 1, "B": 1})
+    assert "refunds" in step.because
+    shop.carry(step)
+    assert shop.shown() == (10, 10)
+
+
+@pytest.mark.parametrize("refunds", [None, {}, {"A": 1}, {"A": 1, "B": 2}])
+def test_refunds_that_do_not_explain_every_level_leave_it_one_restock(refunds: dict[str, int] | None) -> None:
+    shop = adopted(8, 8)
+    shop.move("A", 1)
+    shop.move("B", 1)
+    wake_at = shop.observe().wake_at
+    assert wake_at is not None
+    shop.now = wake_at
+    shop.carry(shop.observe(refunds=refunds))
+    assert shop.shown() == (9, 9)
+
+
+def test_nobody_asks_for_refunds_where_a_rise_is_summed_anyway() -> None:
+    for policy in (Policy(bulk_raise="sum"), Policy()):
+        shop = adopted(8, 8, policy=policy)
+        shop.move("A", 1)
+        if policy.bulk_raise == "sum":
+            shop.move("B", 1)
+        wake_at = shop.observe().wake_at
+        assert wake_at is not None
+        assert not asks_for_refunds(shop.pool, wake_at, policy)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stockwright.model import ItemGid, gid
-from stockwright.shopify.orders import OrderRead, Placed, Restock, net_movement
+from stockwright.shopify.orders import OrderRead, Placed, Restock, net_movement, put_back
 
 SINCE = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LATER = SINCE + timedelta(seconds=30)
@@ -20,7 +20,7 @@ def line(item_id: ItemGid = A, quantity: int = 1, removed: int = 0, line_id: str
 
 
 def restock(quantity: int = 1, line_id: str = "l1", **more: Any) -> Restock:
-    given = {"restocked": True, "location_id": TORONTO}
+    given = {"restocked": True, "location_id": TORONTO, "created_at": LATER}
     return Restock(line_id=line_id, quantity=quantity, **(given | more))
 
 
@@ -103,3 +103,22 @@ def test_with_several_locations_a_refund_is_uncertain() -> None:
 @pytest.mark.parametrize(("place", "net"), [(TORONTO, -1), (None, -1), (MONTREAL, -2)])
 def test_units_put_back_count_where_they_were_put(place: str | None, net: int) -> None:
     assert moved(order(line(quantity=2, removed=1), restocks=(restock(location_id=place),))) == net
+
+
+def test_refunds_put_back_what_they_restocked_there_since_the_moment() -> None:
+    old = SINCE - timedelta(days=3)
+    refunded = order(
+        line(A, 5, removed=4),
+        line(B, 1, removed=1, line_id="l2"),
+        created_at=old,
+        restocks=(
+            restock(2),
+            restock(1, created_at=old),
+            restock(1, restocked=False),
+            restock(1, line_id="l2"),
+        ),
+    )
+    elsewhere = order(line(A, 1, removed=1), restocks=(restock(1, location_id=MONTREAL),))
+    orders = (refunded, elsewhere)
+    assert [put_back(orders, item, TORONTO, since=SINCE) for item in (A, B)] == [2, 1]
+    assert put_back(orders, A, None, since=SINCE) == 3

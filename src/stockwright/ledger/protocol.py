@@ -16,7 +16,7 @@ from stockwright.ledger.history import describe
 from stockwright.ledger.hypotheses import Hypotheses, Hypothesis, hypotheses
 from stockwright.ledger.membership import adopt, index, lagging, let_join, let_leave
 from stockwright.ledger.people import resolve
-from stockwright.ledger.raises import accept_movements, due_at
+from stockwright.ledger.raises import accept_movements, asks_for_refunds, due_at
 from stockwright.ledger.replies import hear, resume
 from stockwright.ledger.settlement import doubt, settle
 from stockwright.ledger.state import (
@@ -32,7 +32,16 @@ from stockwright.ledger.state import (
     Tick,
 )
 
-__all__ = ["Hypotheses", "Hypothesis", "describe", "hypotheses", "is_echo", "may_send", "step"]
+__all__ = [
+    "Hypotheses",
+    "Hypothesis",
+    "asks_for_refunds",
+    "describe",
+    "hypotheses",
+    "is_echo",
+    "may_send",
+    "step",
+]
 
 
 def step(state: PoolState | None, input: Input, policy: Policy, *, pool_id: str) -> Step:
@@ -91,7 +100,7 @@ def _observe(draft: Draft, read: Observation, policy: Policy) -> Step:
 
 def _derive(draft: Draft, seen: Mapping[MemberId, Seen], read: Observation, policy: Policy) -> Step:
     let_leave(draft, seen)
-    accept_movements(draft, seen, policy)
+    accept_movements(draft, seen, policy, refunds=read.refunds)
     return _join_and_correct(draft, seen, read, policy)
 
 

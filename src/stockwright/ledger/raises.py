@@ -24,7 +24,9 @@ LONGEST_WAIT = 3
 Levels = Mapping[MemberId, int]
 
 
-def accept_movements(draft: Draft, seen: Mapping[MemberId, Seen], policy: Policy) -> None:
+def accept_movements(
+    draft: Draft, seen: Mapping[MemberId, Seen], policy: Policy, *, refunds: Levels | None
+) -> None:
     """Fold what others moved into the pool. Every member must stand in `seen` with a level."""
     moved = _movements(draft.pool, seen)
     risen = {id: level_of(seen[id]) for id, by in moved.items() if by > 0}
@@ -33,7 +35,7 @@ def accept_movements(draft: Draft, seen: Mapping[MemberId, Seen], policy: Policy
         _book(draft, {id: by for id, by in moved.items() if by < 0}, seen, surplus=0)
         _keep_waiting(draft, risen, peaks)
     else:
-        _book(draft, moved, seen, surplus=_surplus(draft, moved, policy))
+        _book(draft, moved, seen, surplus=_surplus(draft, moved, policy, refunds))
         _clear_wait(draft, accepted=bool(risen))
     _note_stamps(draft, seen)
 
@@ -42,6 +44,14 @@ def due_at(wait: RaiseWait, policy: Policy) -> datetime:
     """When the rises are accepted if nothing changes any more."""
     settle = timedelta(seconds=policy.raise_settle_s)
     return min(wait.changed_at + settle, wait.since + LONGEST_WAIT * settle)
+
+
+def asks_for_refunds(pool: PoolState, at: datetime, policy: Policy) -> bool:
+    """Whether a read that is asked for now would count a rise of every level once, unless refunds explain it."""
+    wait = pool.raise_wait
+    if wait is None or policy.bulk_raise != "once" or at < due_at(wait, policy):
+        return False
+    return len(wait.peaks) > 1 and set(wait.peaks) == set(pool.members)
 
 
 def level_of(seen: Seen) -> int:
@@ -89,7 +99,7 @@ def _clear_wait(draft: Draft, *, accepted: bool) -> None:
         draft.write("raise_cleared", accepted=accepted)
 
 
-def _surplus(draft: Draft, moved: Levels, policy: Policy) -> int:
+def _surplus(draft: Draft, moved: Levels, policy: Policy, refunds: Levels | None) -> int:
     """Base units to take off again because every member showed the same one restock.
 
     It is judged by how far they rose, not by what a sale left of it. A rise that is gone everywhere was undone.
@@ -97,6 +107,9 @@ def _surplus(draft: Draft, moved: Levels, policy: Policy) -> int:
     pool, peaks = draft.pool, _peaks(draft.pool.raise_wait, moved)
     undone = all(by < 0 for by in moved.values())
     if undone or policy.bulk_raise != "once" or len(peaks) < max(2, len(pool.members)):
+        return 0
+    if refunds is not None and all(refunds.get(id) == by for id, by in peaks.items()):
+        draft.note(f"All {len(peaks)} levels rose together; refunds explain each, so they are summed.")
         return 0
     units = restock(pool, peaks)
     if units is None:

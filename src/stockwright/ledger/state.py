@@ -177,6 +177,9 @@ class Observation:
     order_moves: Mapping[MemberId, int] | None = None
     """Net movement per intent row by orders and refunds since the read that opened the intent; a row that
     is left out was moved by none. None when orders cannot be read completely or no intent is in doubt."""
+    refunds: Mapping[MemberId, int] | None = None
+    """Units that refunds put back on each level in the minutes before a rise of every level was seen; a level
+    that is left out got none. None when nobody asked (see `asks_for_refunds`) or orders cannot be read."""
 
 
 class Outcome(StrEnum):
@@ -203,6 +206,7 @@ class Reply:
     detail: str = ""  # code and message as Shopify sent them
     offenders: tuple[MemberId, ...] = ()  # members that a refusal named (they leave, with the reason)
     stamp_hint: datetime | None = None
+    retry_after_s: float = 0.0  # how long the shop asks us to wait
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -184,6 +184,12 @@ class ShopifyClient:
         """Net movement by orders and restocking refunds since a moment. See shopify.orders."""
         return await orders.order_moves(self._caller, item_ids=item_ids, location_id=location_id, since=since)
 
+    async def refunds(
+        self, *, item_ids: Sequence[ItemGid], location_id: LocationGid, since: datetime
+    ) -> Mapping[ItemGid, int] | None:
+        """Units put back by restocking refunds since a moment. See shopify.orders."""
+        return await orders.refunds(self._caller, item_ids=item_ids, location_id=location_id, since=since)
+
     async def webhook_subscriptions(self) -> tuple[WebhookSubscription, ...]:
         """All webhook subscriptions of this app at the shop."""
         return await subscriptions.list_subscriptions(self._caller)

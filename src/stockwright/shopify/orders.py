@@ -1,4 +1,5 @@
-"""What orders did to stock since a moment: evidence for settling a write whose outcome is unknown.
+"""What orders did to stock since a moment: evidence for settling a write whose outcome is unknown, and refunds
+that explain why every level of a product rose.
 
 Says a number only where every movement is accounted for; otherwise None for that item. Holds no customer
 data: the operation asks for none. Order search may lag, so ask some minutes after the moment of interest.
@@ -40,6 +41,7 @@ class Restock:
     quantity: int
     restocked: bool
     location_id: str | None
+    created_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,38 @@ async def order_moves(
     if orders is None:
         return dict.fromkeys(item_ids)
     return {item_id: net_movement(orders, item_id, location_id, since=since) for item_id in item_ids}
+
+
+async def refunds(
+    caller: Caller, *, item_ids: Sequence[ItemGid], location_id: LocationGid, since: datetime
+) -> Mapping[ItemGid, int] | None:
+    """Units that refunds put back on each item's level since then; None when that cannot be told for all."""
+    scopes = caller.account.scopes
+    if scopes and SCOPE not in scopes:
+        return None
+    orders = await _orders(caller, since, placed=False)
+    if orders is None or not all(order.whole for order in orders):
+        return None
+    only_location = _is_only_location(caller, location_id)
+    return {
+        item_id: put_back(orders, item_id, location_id if not only_location else None, since=since)
+        for item_id in item_ids
+    }
+
+
+def put_back(
+    orders: Iterable[OrderRead], item_id: ItemGid, location_id: str | None, *, since: datetime
+) -> int:
+    """The sum of refunds that restocked one item at one location (None: at any, named or not). Pure."""
+    return sum(
+        restock.quantity
+        for order in orders
+        for restock in order.restocks
+        if restock.restocked
+        and restock.created_at >= since
+        and location_id in (None, restock.location_id)
+        and any(line.item_id == item_id and line.line_id == restock.line_id for line in order.lines)
+    )
 
 
 def net_movement(
@@ -164,7 +198,9 @@ def _order(node: Node) -> OrderRead:
         created_at=node.moment("createdAt"),
         updated_at=node.moment("updatedAt"),
         lines=tuple(_lines(node)),
-        restocks=tuple(_restock(line) for refund in refunds for line in _nodes(refund, "refundLineItems")),
+        restocks=tuple(
+            _restock(refund, line) for refund in refunds for line in _nodes(refund, "refundLineItems")
+        ),
         assigned=tuple(_assigned(fulfilment)) if fulfilment else None,
         whole=not cut and len(refunds) < MAX_REFUNDS,
     )
@@ -197,11 +233,12 @@ def _assigned(fulfilment: Node) -> Iterable[tuple[ItemGid, str | None, int]]:
                 yield ItemGid(item_id), place, line.integer("totalQuantity")
 
 
-def _restock(line: Node) -> Restock:
+def _restock(refund: Node, line: Node) -> Restock:
     location = line.optional_child("location")
     return Restock(
         line_id=line.child("lineItem").text("id"),
         quantity=line.integer("quantity"),
         restocked=line.flag("restocked"),
         location_id=location.text("id") if location else None,
+        created_at=refund.moment("createdAt"),
     )
