@@ -330,6 +330,19 @@ def test_a_frozen_pool_has_no_echo() -> None:
     assert not protocol.is_echo(shop.pool, level("A"), 10)
 
 
+def test_a_restored_backup_stays_frozen_also_where_it_was_frozen_for_a_lost_answer() -> None:
+    """The proof that answers the old question says nothing of the history that is missing."""
+    shop = correcting(policy=CERTAIN)
+    shop.carry(shop.lose(applied=True))
+    assert shop.pool.frozen is not None
+    freeze_by_operator(shop)
+    wait_dead(shop)
+    shop.observe(order_moves={})
+    assert shop.pool.intent is None, "the old question is answered"
+    assert shop.pool.frozen is not None
+    assert shop.pool.frozen.code is FreezeCode.HISTORY_BEHIND
+
+
 def freeze_by_operator(shop: TinyShop) -> None:
     step = freeze(shop.pool, shop.now, code=FreezeCode.HISTORY_BEHIND, reason="restored from Monday")
     shop.state, shop.journal = step.state, [*shop.journal, *step.entries]

@@ -126,9 +126,11 @@ def review(state: PoolState, at: datetime, *, by: str) -> Step:
 def freeze(state: PoolState, at: datetime, *, code: FreezeCode, reason: str) -> Step:
     """Stop writing on the operator's word: after a restore (HISTORY_BEHIND), which no level can prove.
 
+    A restore replaces any other reason, for a proof that ended that one would have the pool write again.
     LedgerError for OUTCOME_UNKNOWN without an open correction.
     """
     draft = Draft(state, pool_id=state.pool_id, at=at)
-    if state.frozen is None:
+    known = state.frozen.code if state.frozen is not None else None
+    if known is None or (code is FreezeCode.HISTORY_BEHIND and known is not code):
         draft.write("frozen", code=code.value, reason=reason, levels=[])
     return rest_frozen(draft)
