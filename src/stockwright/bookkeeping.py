@@ -53,6 +53,11 @@ def view_of(row: PoolRow, members: Sequence[MemberRow]) -> PoolView:
     )
 
 
+def freeing_first(changes: Sequence[PoolChange]) -> list[PoolChange]:
+    """The changes in the order in which they are stored: levels are free before another pool claims them."""
+    return sorted(changes, key=lambda change: (not change.dissolve, change.pool_id))
+
+
 async def save_change(
     conn: Connection, owner: Owner, change: PoolChange, *, run_id: RunId | None, at: datetime
 ) -> None:
@@ -64,6 +69,8 @@ async def save_change(
     state = change.step.state
     if state is None:
         return
+    if change.takes_over:
+        await _take_over(conn, owner, change, run_id=run_id, at=at)
     # The pool first: its version is what refuses a second writer.
     if change.dissolve:
         if change.was_version is not None:
@@ -76,6 +83,21 @@ async def save_change(
             conn, owner.shop_id, change.pool_id, version=state.version, wake_at=change.wake_at(at)
         )
     await _append(conn, owner.shop_id, change.pool_id, change.step.entries, run_id, first=state.version)
+
+
+async def _take_over(
+    conn: Connection, owner: Owner, change: PoolChange, *, run_id: RunId | None, at: datetime
+) -> None:
+    """Free the levels that pools of disabled automations hold. Where one woke up meanwhile, the claims conflict."""
+    why = f"its automation is disabled, and {change.title} is shared by another"
+    end = wire.entry_to_json(Entry(kind="dissolved", at=at, data={"why": why}))
+    await pools.dissolve_asleep(conn, owner.shop_id, change.takes_over, end=end, at=at, run_id=run_id)
+
+
+async def dissolve_all(conn: Connection, owner: Owner, *, why: str, at: datetime) -> None:
+    """End every pool of an automation that goes."""
+    end = wire.entry_to_json(Entry(kind="dissolved", at=at, data={"why": why}))
+    await pools.dissolve_all(conn, owner.shop_id, owner.automation_id, end=end, at=at)
 
 
 async def _append(

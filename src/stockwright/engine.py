@@ -26,7 +26,7 @@ from stockwright.automations.contract import (
     Tally,
 )
 from stockwright.automations.places import NameNotFound
-from stockwright.bookkeeping import save_change
+from stockwright.bookkeeping import freeing_first, save_change
 from stockwright.deps import Deps, refresh_shop
 from stockwright.evidence import order_moves
 from stockwright.model import (
@@ -224,7 +224,7 @@ async def _save(deps: Deps, loaded: Loaded, facts: Facts, plan: Plan, requests: 
     async with together(deps.database) as conn:
         if any(pool.state.intent is not None for pool in loaded.situation.pools):
             await runs.orphan_corrections(conn, loaded.key, now, "the worker stopped before the answer came")
-        for change in sorted(plan.changes, key=lambda change: change.pool_id):
+        for change in freeing_first(plan.changes):
             await save_change(conn, loaded.owner, change, run_id=run_id, at=now)
         unmailed = await _save_memory(conn, loaded, plan, run_id, now)
         offers: tuple[OfferChange, ...] = ()

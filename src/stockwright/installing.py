@@ -13,7 +13,8 @@ from stockwright.automations import kind_named
 from stockwright.automations.channels import channels_named
 from stockwright.automations.contract import Automation, missing_scopes
 from stockwright.automations.options import read_options
-from stockwright.automations.places import NameNotFound, check_locations
+from stockwright.automations.places import NameNotFound, check_active, check_locations, listed
+from stockwright.bookkeeping import Owner, dissolve_all
 from stockwright.deps import Deps, refresh_shop
 from stockwright.model import (
     ENABLED,
@@ -120,6 +121,8 @@ async def remove(deps: Deps, row: AutomationRow, *, by: Actor = COMMAND_LINE) ->
     async with deps.database.connection() as conn, conn.transaction():
         await automations.lock(conn, row.shop_id, row.automation_id)
         await _audit(deps, conn, by, "automation.remove", row, {"kind": row.kind})
+        owner = Owner(shop_id=row.shop_id, automation_id=row.automation_id)
+        await dissolve_all(conn, owner, why=f"the automation {row.name!r} was removed", at=deps.clock())
         await automations.remove(conn, row.shop_id, row.automation_id)
 
 
@@ -281,6 +284,7 @@ async def _check(deps: Deps, row: AutomationRow, automation: Automation[Any], op
     await _check_scopes(deps, row, automation)
     try:
         check_locations(shop, names.locations)
+        check_active(shop, names.locations)
     except NameNotFound as error:
         raise _faulty("options.location_names", str(error)) from error
     try:
@@ -329,7 +333,7 @@ def _check_types(names: Iterable[str], existing: Sequence[str]) -> None:
         raise _faulty(
             "options.product_types",
             f"No product has the type {', '.join(map(repr, missing))}. "
-            f"Product types of this shop: {', '.join(existing) or 'none'}.",
+            f"Product types of this shop: {listed(existing)}.",
         )
 
 

@@ -6,7 +6,7 @@ Sends nothing: what the decision leads to is corrected by the key's next run, li
 from dataclasses import dataclass, replace
 
 from stockwright.automations.contract import PoolChange, PoolView
-from stockwright.automations.places import ALL_AS_ONE, Place, seen_at
+from stockwright.automations.places import place_of, seen_at
 from stockwright.bookkeeping import save_change
 from stockwright.deps import Deps
 from stockwright.ledger import protocol
@@ -82,22 +82,8 @@ async def _observe(deps: Deps, client: ShopifyClient, loaded: Loaded, view: Pool
         )
     async with deps.database.connection() as conn:
         claims = await claims_of_others(conn, loaded, [product])
-    levels = seen_at(_place(loaded, view), product, claims)
+    levels = seen_at(place_of(view, loaded.situation.shop), product, claims)
     return Observation(at=asked_at, seen=levels.seen, key=deps.nonce())
-
-
-def _place(loaded: Loaded, view: PoolView) -> Place:
-    names: dict[str, str] = {location.id: location.name for location in loaded.situation.shop.locations}
-    if view.place != ALL_AS_ONE:
-        return Place(
-            id=view.place,
-            name=names.get(view.place, ""),
-            location_names={view.place: names.get(view.place, "")},
-        )
-    chosen = loaded.automation.location_ids(loaded.situation.options, loaded.situation.shop)
-    return Place(
-        id=ALL_AS_ONE, name="all chosen locations", location_names={id: names.get(id, "") for id in chosen}
-    )
 
 
 def _change(view: PoolView, resolve: Resolve, policy: Policy) -> PoolChange:

@@ -42,6 +42,7 @@ from stockwright.store.database import Connection
 from stockwright.store.ids import new_id
 
 _LISTED = 250  # products that one error lists
+_CHECKS = 250  # products whose check is stored at once
 _PAGES = 100_000  # of one scan; a limit that no shop reaches, so that no fault can make it endless
 
 
@@ -76,6 +77,7 @@ async def scan(deps: Deps, loaded: Loaded, need: Scan) -> Scanned:
     """
     place = await _start(deps, loaded)
     loaded = loaded.answering(place.event_ids)
+    missing = await _shared(deps, loaded, need, place)
     client = await deps.clients.for_shop(loaded.key.shop_id)
     for _ in range(_PAGES):
         if place.search >= len(need.searches):
@@ -89,10 +91,34 @@ async def scan(deps: Deps, loaded: Loaded, need: Scan) -> Scanned:
             need.searches[place.search], after=place.after, priority=Priority.SCAN, channels=need.channels
         )
         place, placing = await _save_page(deps, asked, page, place, requests=client.requests - before)
+        missing -= {product.id for product in page.products} | {missed.id for missed in page.skipped}
         if placing:
             return Scanned(run_id=place.run_id, placing=placing)
+    place = await _look_for(deps, loaded, place, sorted(missing))
     await _finish(deps, loaded, place)
     return Scanned(run_id=place.run_id)
+
+
+async def _shared(deps: Deps, loaded: Loaded, need: Scan, place: _Position) -> set[ProductGid]:
+    """Products with pools, which a scan of all products should show. None when it goes on after a stop.
+
+    What was seen before the stop is not known any more; the next scan finds what is missing.
+    """
+    is_fresh = place.search == 0 and place.after is None
+    if not (need.whole and is_fresh and loaded.automation.shares_stock):
+        return set()
+    async with deps.database.connection() as conn:
+        return set(await pools.shared_products(conn, loaded.key.shop_id, loaded.key.automation_id))
+
+
+async def _look_for(deps: Deps, loaded: Loaded, place: _Position, missing: Sequence[ProductGid]) -> _Position:
+    """Have products looked at that the search did not show: deleted, out of scope, or missing from its index."""
+    reason = {"because": "a scan of all products did not show it", "run_id": place.run_id}
+    for first in range(0, len(missing), _CHECKS):
+        events = product_checks(loaded, missing[first : first + _CHECKS], reason, deps.clock())
+        async with deps.database.connection() as conn:
+            await inbox.receive(conn, events)
+    return replace(place, tally=replace(place.tally, woken=place.tally.woken + len(missing)))
 
 
 async def _start(deps: Deps, loaded: Loaded) -> _Position:
@@ -131,13 +157,15 @@ async def _save_page(
     deps: Deps, loaded: Loaded, page: ProductPage, place: _Position, *, requests: int
 ) -> tuple[_Position, tuple[Placing, ...]]:
     async with deps.database.connection() as conn, conn.transaction():
+        if not await steering.goes_on(conn, loaded.key.shop_id, place.run_id):
+            return place, ()  # the next look at it sees by whom
         ids = [product.id for product in page.products]
         watches = loaded.automation.watches_restocks
         views = () if watches else await load_pools(conn, loaded.owner, ids)
         memories = await load_memories(conn, loaded.owner, ids) if watches else ()
-        claims = await claims_of_others(conn, loaded, page.products)
-        situation = loaded.with_known(pools=views, memories=memories).situation
-        plan = loaded.automation.decide_page(situation, page.products, claims)
+        known = loaded.with_known(pools=views, memories=memories)
+        claims = await claims_of_others(conn, known, page.products)
+        plan = loaded.automation.decide_page(known.situation, page.products, claims)
         placing = await _save_plan(deps, conn, loaded, page, plan, place.run_id)
         place = _after(place, page, plan, requests)
         await _save_place(conn, loaded, place)

@@ -14,7 +14,7 @@ from stockwright.automations.options import read_options
 from stockwright.automations.restock import Memory
 from stockwright.automations.shared_stock import member_of
 from stockwright.bookkeeping import Owner, view_of
-from stockwright.deps import Deps, shop_as_read, shop_policy
+from stockwright.deps import Deps, refresh_shop, shop_as_read, shop_policy
 from stockwright.ledger.state import MemberId
 from stockwright.model import (
     PRODUCT_CHECK,
@@ -90,7 +90,32 @@ class Loaded:
 
 
 async def load(deps: Deps, key: Key) -> Loaded | None:
-    """Everything known before the shop is read; None when the key's work is void (and was dropped)."""
+    """Everything known before the shop is read; None when the key's work is void (and was dropped).
+
+    Raises:
+        ShopifyError: the events name a location that the last read of the shop did not show, and it does not answer.
+    """
+    loaded = await _load(deps, key)
+    if loaded is None or not _names_new_location(loaded):
+        return loaded
+    await refresh_shop(deps, key.shop_id)
+    return await _load(deps, key)
+
+
+def _names_new_location(loaded: Loaded) -> bool:
+    """Whether something happened at a location that was opened since the shop was read."""
+    if not loaded.automation.shares_stock:
+        return False
+    shown = {location.id for location in loaded.situation.shop.locations}
+    read_at = loaded.shop.read_at
+    return any(
+        member.location_id not in shown and (read_at is None or read_at < event.received_at)
+        for event in loaded.situation.events
+        if (member := member_of(event)) is not None
+    )
+
+
+async def _load(deps: Deps, key: Key) -> Loaded | None:
     now = deps.clock()
     async with singly(deps.database) as conn:
         found = await situations.of_key(conn, key, now)
@@ -163,17 +188,17 @@ async def _loaded(deps: Deps, conn: Connection, key: Key, found: KeyRow, now: da
 async def _held_by_others(conn: Connection, key: Key, events: Iterable[Event]) -> tuple[Claim, ...]:
     """Levels named by the events that pools of other automations hold: they need no read of ours."""
     item_ids = sorted({member.item_id for event in events if (member := member_of(event)) is not None})
-    return await _claims(conn, key, item_ids) if item_ids else ()
+    return await _claims(conn, key, item_ids, loaded=()) if item_ids else ()
 
 
 async def claims_of_others(
     conn: Connection, loaded: Loaded, products: Iterable[ProductRead]
 ) -> tuple[Claim, ...]:
-    """Levels of these products that pools of other automations hold; of interest only to kinds with pools."""
+    """Levels of these products that other pools hold than those loaded; of interest only to kinds with pools."""
     if not loaded.automation.shares_stock:
         return ()
     item_ids = sorted({variant.item_id for product in products for variant in product.variants})
-    return await _claims(conn, loaded.key, item_ids)
+    return await _claims(conn, loaded.key, item_ids, loaded=loaded.situation.pools)
 
 
 def holds_all_of(loaded: Loaded, product: ProductRead) -> bool:
@@ -186,12 +211,23 @@ def holds_all_of(loaded: Loaded, product: ProductRead) -> bool:
     )
 
 
-async def _claims(conn: Connection, key: Key, item_ids: Sequence[str]) -> tuple[Claim, ...]:
+async def _claims(
+    conn: Connection, key: Key, item_ids: Sequence[str], *, loaded: Sequence[PoolView]
+) -> tuple[Claim, ...]:
+    own = {pool.pool_id for pool in loaded}
     rows = await pools.claims(conn, key.shop_id, item_ids)
     return tuple(
-        Claim(member=MemberId(row.item_id, row.location_id), automation_name=row.automation_name)
+        Claim(
+            member=MemberId(row.item_id, row.location_id),
+            automation_name=row.automation_name,
+            title=row.title,
+            automation_id=row.automation_id,
+            pool_id=row.pool_id,
+            is_enabled=row.is_enabled,
+            is_at_rest=row.is_at_rest,
+        )
         for row in rows
-        if row.automation_id != key.automation_id
+        if row.pool_id not in own
     )
 
 

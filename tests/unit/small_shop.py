@@ -4,6 +4,7 @@ It does in memory what the engine and the effects do with rows: gather, decide, 
 """
 
 import itertools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -68,6 +69,8 @@ class SmallShop:
     policy: Policy = field(default_factory=Policy)
     claims: tuple[Claim, ...] = ()
     default_location: LocationGid | None = TORONTO
+    is_missing_from_search: bool = False  # its index lags
+    deactivated: set[str] = field(default_factory=set)  # names of locations
     pools: dict[str, PoolView] = field(default_factory=dict)
     now: datetime = START
     writes: list[dict[str, int]] = field(default_factory=list)  # variant -> delta, per mutation
@@ -158,19 +161,33 @@ class SmallShop:
         need = automation.needs(situation)
         if not isinstance(need, Scan):
             return automation.decide(situation, Facts())
+        shown = [self.product()] if any(self._is_found_by(search) for search in need.searches) else []
         page = automation.decide_page(
-            replace(situation, pools=tuple(self.pools.values())), [self.product()], self.claims
+            replace(situation, pools=tuple(self.pools.values())), shown, self.claims
         )
         for change in page.changes:
             self._store(change)
         self.emitted += [effect for effect in page.effects if isinstance(effect, Emit)]
-        plan = automation.conclude(situation, add(Tally(), page, seen=1))
-        if page.wake:
+        plan = automation.conclude(situation, add(Tally(), page, seen=len(shown)))
+        if page.wake or (need.whole and self.pools and not shown):
             self.run(self.event(PRODUCT_CHECK))
         for emit in page.effects:
             if isinstance(emit, Emit) and topic != SET_CACHE:
                 self.scan(emit.topic, dict(emit.payload))
         return plan
+
+    def _is_found_by(self, search: str) -> bool:
+        """As far as the searches of the kinds go: any of some tags, types or ids, and perhaps the status."""
+        if self.is_missing_from_search:
+            return False
+        wanted = re.findall(r'(tag|product_type):"([^"]*)"|id:(\d+)', search)
+        is_one = any(
+            id == PRODUCT.rsplit("/", 1)[1]
+            or (field == "tag" and value.casefold() in {tag.casefold() for tag in self.tags})
+            or (field == "product_type" and value.casefold() == self.product_type.casefold())
+            for field, value, id in wanted
+        )
+        return (is_one or not wanted) and ("status:active" not in search or self.status == "ACTIVE")
 
     def _situation(self, subject: str, events: Sequence[Event]) -> Situation[Any]:
         automation = kind_named(self.kind)
@@ -189,7 +206,10 @@ class SmallShop:
 
     def shop_read(self) -> ShopRead:
         """The shop with its two locations."""
-        locations = (Location(id=TORONTO, name="Toronto"), Location(id=MONTREAL, name="Montreal"))
+        locations = tuple(
+            Location(id=id, name=name, is_active=name not in self.deactivated)
+            for id, name in ((TORONTO, "Toronto"), (MONTREAL, "Montreal"))
+        )
         return ShopRead(
             name="Prints", timezone="UTC", locations=locations, default_location_id=self.default_location
         )

@@ -1,13 +1,17 @@
 """The numbered weaknesses of "sync inventory across product variants", each with the right number."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from stockwright.automations import KINDS, stock_scan
 from stockwright.automations.contract import PagePlan, Tally
 from stockwright.automations.options import read_options
 from stockwright.automations.sync_across_variants import CHOOSE_ONE, NO_DATA, NOT_BOTH, Options
-from stockwright.ledger.state import Outcome
-from stockwright.model import SET_CACHE, USER_TRIGGER, StockwrightError
+from stockwright.ledger.people import freeze
+from stockwright.ledger.state import Exclusion, FreezeCode, Outcome
+from stockwright.model import ENABLED, PRODUCT_CHECK, SET_CACHE, USER_TRIGGER, StockwrightError
 from tests.unit.small_shop import MONTREAL, PRODUCT, TORONTO, SmallShop
 
 KIND = "sync-across-variants"
@@ -226,6 +230,128 @@ def test_a_product_that_leaves_and_comes_back_starts_anew() -> None:
     s.scan(USER_TRIGGER)
     assert s.at() == [6, 6, 6]
     assert s.pools[TORONTO].state.stock == 6
+
+
+def lost_answer(at: SmallShop) -> Outcome:
+    return Outcome.UNKNOWN
+
+
+def test_a_freeze_outlasts_the_time_out_of_scope() -> None:
+    s = shop()
+    s.policy = replace(s.policy, on_unknown="certain")
+    s.before_send.append(lambda at: (at.apply_open_intent(), Outcome.UNKNOWN)[1])
+    s.run(s.move("A", -1))
+    s.wait(300)
+    s.run()
+    frozen = s.pools[TORONTO]
+    assert frozen.state.frozen is not None
+    s.tags = frozenset()
+    plan = s.run(s.event(PRODUCT_CHECK))
+    assert "A person must decide" in plan.because
+    s.scan(SCHEDULE)
+    s.tags = frozenset({"shared"})
+    s.scan(USER_TRIGGER)
+    assert s.pools[TORONTO].pool_id == frozen.pool_id
+    assert s.pools[TORONTO].state.frozen is not None
+
+
+def test_a_correction_in_doubt_is_settled_before_its_stock_ends_and_its_late_write_is_no_sale() -> None:
+    s = shop()
+    s.before_send.append(lost_answer)
+    s.run(s.move("A", -1))
+    s.tags = frozenset()
+    plan = s.run(s.event(PRODUCT_CHECK))
+    assert "It ends when that is settled" in plan.because
+    s.apply_open_intent()  # it arrives late, within the dead time
+    s.tags = frozenset({"shared"})
+    s.scan(USER_TRIGGER)
+    assert TORONTO in s.pools
+    s.wait(300)
+    s.run()
+    assert s.at() == [9, 9, 9]
+    assert s.pools[TORONTO].state.frozen is not None  # levels alone cannot tell it from three sales
+
+
+def test_a_stock_out_of_scope_ends_when_its_lost_correction_is_settled_without_a_new_one() -> None:
+    s = shop()
+    s.wait(60)
+    s.before_send.append(lost_answer)
+    s.run(s.move("A", -1))
+    s.tags = frozenset()
+    s.wait(300)
+    s.run(s.event(PRODUCT_CHECK))
+    assert s.pools == {}
+    assert s.writes == []
+    assert s.at() == [9, 10, 10]
+
+
+def test_a_frozen_stock_whose_levels_all_leave_waits_for_a_person_all_the_same() -> None:
+    s = shop()
+    pool = s.pools[TORONTO]
+    step = freeze(pool.state, s.now, code=FreezeCode.HISTORY_BEHIND, reason="a backup was restored")
+    s.pools[TORONTO] = replace(pool, state=step.state)
+    s.untracked.update("ABC")
+    s.run(s.event(PRODUCT_CHECK))
+    assert s.pools[TORONTO].state.frozen is not None
+
+
+def test_a_refused_level_is_looked_at_again_by_a_scan_after_its_day() -> None:
+    s = shop()
+    pool = s.pools[TORONTO]
+    (member, *_) = pool.state.members
+    until = s.now + timedelta(days=1)
+    members = {id: one for id, one in pool.state.members.items() if id != member}
+    state = replace(pool.state, members=members, excluded={member: Exclusion(reason="refused", until=until)})
+    s.pools[TORONTO] = replace(pool, state=state)
+    s.scan(SCHEDULE)
+    assert member not in s.pools[TORONTO].state.members
+    s.wait(86_400)
+    s.scan(SCHEDULE)
+    assert set(s.pools[TORONTO].state.members) == set(pool.state.members)
+
+
+def test_products_that_a_narrower_scope_does_not_find_any_more_are_let_go() -> None:
+    s = SmallShop(
+        kind=KIND,
+        options={"product_types": ["Print", "Mug"], "raise_settle_s": 0},
+        levels={(name, TORONTO): 10 for name in "AB"},
+    )
+    s.scan(USER_TRIGGER)
+    assert TORONTO in s.pools
+    s.options = {"product_types": ["Mug"]}
+    s.scan(ENABLED)
+    assert s.pools == {}
+
+
+def test_s8_a_variant_that_is_left_out_is_counted_by_the_scan_and_named_by_the_run() -> None:
+    s = SmallShop(
+        kind=KIND,
+        options={"product_tags": ["shared"], "raise_settle_s": 0},
+        levels={("A", TORONTO): 10, ("B", TORONTO): 10, ("C", TORONTO): None},
+    )
+    assert "1 variants of those adopted were left out" in s.scan(USER_TRIGGER).because
+    s.levels["B", TORONTO] = None
+    assert "B left: not stocked here" in s.run(s.move("A", -1)).because
+
+
+def test_s7_rises_of_some_are_summed_and_the_run_says_that_they_look_like_one() -> None:
+    s = shop()
+    plan = s.run(s.put("A", 50), s.put("B", 50))
+    assert s.at() == [90, 90, 90]
+    assert "2 levels rose by 40 each and all of it was counted, 80;" in plan.because
+    assert "counted" not in s.run(s.put("A", 95)).because
+
+
+def test_s11_a_variant_that_the_search_index_does_not_show_stays_a_member() -> None:
+    s = shop()
+    kept, reads = s.pools[TORONTO].state, s.reads
+    s.is_missing_from_search = True
+    s.scan(SCHEDULE)
+    assert s.reads == reads + 1  # looked at by its id
+    assert s.pools[TORONTO].state == kept
+    s.is_missing_from_search = False
+    s.run(s.move("A", -1))
+    assert s.at() == [9, 9, 9]
 
 
 def test_products_that_could_not_be_read_whole_are_listed_in_the_error() -> None:

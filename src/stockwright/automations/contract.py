@@ -48,10 +48,25 @@ class PoolView:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A level that another automation's pool holds."""
+    """A level that a pool holds which the run did not load: another automation's, or another product's."""
 
     member: MemberId
     automation_name: str
+    title: str = ""  # of the stock that holds it
+    automation_id: str = ""
+    pool_id: PoolId | None = None
+    is_enabled: bool = True  # its automation is at work
+    is_at_rest: bool = True  # its stock is neither frozen nor in doubt
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether nobody maintains the stock, and nothing of it is open: whoever needs the level takes it over."""
+        return not self.is_enabled and self.is_at_rest
+
+    @property
+    def holder(self) -> str:
+        """Who holds the level, for a message."""
+        return f"{self.automation_name} as {self.title!r}" if self.title else self.automation_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +125,14 @@ class ReadProduct:
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """All products that match one of these searches, page by page; `channels` as for a product."""
+    """All products that match one of these searches, page by page; `channels` as for a product.
+
+    `whole`: these are all products in scope, so what has a pool and is not among them must be looked at.
+    """
 
     searches: tuple[str, ...]
     channels: int = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +179,10 @@ class PoolChange:
     titles: Mapping[MemberId, str]  # what a person calls each member
     step: Step
     was_version: int | None  # None: adopted by this step
-    dissolve: bool = False  # no member is left: free the place
+    dissolve: bool = False  # free the place and the levels
+    takes_over: tuple[
+        PoolId, ...
+    ] = ()  # pools of disabled automations, at rest, whose levels this one holds now
 
     def wake_at(self, now: datetime) -> datetime | None:
         """When to come back: now, if the shop must be read again, so that a crash before that loses nothing."""

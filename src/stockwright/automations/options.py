@@ -1,7 +1,7 @@
 """Fields that several kinds of automation share, and how option texts from a command line are read."""
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -13,7 +13,7 @@ def _one_by_one(value: Any) -> Any:
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, list | tuple):
-        return value
+        raise ValueError("Give a list of names, or one text with commas between them.")
     texts = [part.strip() if isinstance(part, str) else part for part in value]
     return list(dict.fromkeys(text for text in texts if text != ""))
 
@@ -73,7 +73,7 @@ def read_options(model: type[Options], texts: dict[str, Json]) -> Options:
 def option_from_text(model: type[Options], name: str, text: str) -> Json:
     """One KEY=VALUE of the command line: JSON where it is JSON and the option is no plain text."""
     field = model.model_fields.get(name)
-    if field is None or field.annotation is str:
+    if field is None or field.annotation is str or _is_plain_list(field.annotation, text):
         return text
     try:
         return json.loads(text)
@@ -82,6 +82,11 @@ def option_from_text(model: type[Options], name: str, text: str) -> Json:
 
 
 def _faulty(model: type[Options], error: ValidationError) -> FaultyFields:
+def _is_plain_list(annotation: Any, text: str) -> bool:
+    """Whether it is a list of names given with commas: the type 2024 is no number."""
+    return get_origin(annotation) is tuple and not text.lstrip().startswith("[")
+
+
     faults = [_fault(model, dict(detail)) for detail in error.errors(include_url=False)]
     return FaultyFields("\n".join(_line(fault) for fault in faults), faults)
 

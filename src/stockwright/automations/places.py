@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from stockwright.automations.contract import Claim
+from stockwright.automations.contract import Claim, PoolView
 from stockwright.automations.options import SharedStockOptions
 from stockwright.ledger.state import MemberId, Policy, Seen
 from stockwright.model import JsonObject, ProductRead, ShopRead, StockwrightError, VariantRead
 
 ALL_AS_ONE = "*"
+_LISTED = 50  # names that one message lists
 
 
 class NameNotFound(StockwrightError):
@@ -94,17 +95,16 @@ def default_place(shop: ShopRead) -> tuple[Place, ...]:
 
 
 def places_named(shop: ShopRead, names: Sequence[str]) -> tuple[Place, ...]:
-    """A place per named location, or per active location when none is named.
+    """A place per active location, of those named when any is.
 
     Raises:
-        NameNotFound: a name is not a location of the shop, or names two of them.
+        NameNotFound: a name is not a location of the shop, or names two of them; or all named are deactivated.
     """
     check_locations(shop, names)
-    chosen = (
-        [location for location in shop.locations if location.name in names]
-        if names
-        else [location for location in shop.locations if location.is_active]
-    )
+    active = [location for location in shop.locations if location.is_active]
+    chosen = [location for location in active if location.name in names] if names else active
+    if names and not chosen:
+        check_active(shop, names)
     return tuple(Place(id=one.id, name=one.name, location_names={one.id: one.name}) for one in chosen)
 
 
@@ -121,15 +121,42 @@ def check_locations(shop: ShopRead, names: Iterable[str]) -> None:
         if name not in existing:
             raise NameNotFound(
                 f"There is no location named {name!r}. Each location name must exactly match a location of the shop. "
-                f"Available locations: {', '.join(sorted(existing)) or 'none'}.",
+                f"Available locations: {listed(sorted(existing))}.",
                 detail=detail,
             )
+
+
+def check_active(shop: ShopRead, names: Iterable[str]) -> None:
+    """Refuse location names that are deactivated: their levels cannot be changed."""
+    active = sorted(location.name for location in shop.locations if location.is_active)
+    for name in names:
+        if name not in active:
+            raise NameNotFound(
+                f"The location {name!r} is deactivated. Activate it in the shop, or choose another. "
+                f"Active locations: {listed(active)}.",
+                detail={"available_location_names": active},
+            )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a message: as many as a person reads."""
+    more = len(names) - _LISTED
+    told = ", ".join(names[:_LISTED]) or "none"
+    return f"{told} and {more} more" if more > 0 else told
 
 
 def as_one(places: Sequence[Place]) -> tuple[Place, ...]:
     """All these places as one level."""
     names = {id: name for place in places for id, name in place.location_names.items()}
     return (Place(id=ALL_AS_ONE, name="all chosen locations", location_names=names),)
+
+
+def place_of(pool: PoolView, shop: ShopRead) -> Place:
+    """The place of a pool that exists, whatever the options choose now."""
+    names: dict[str, str] = {location.id: location.name for location in shop.locations}
+    held = sorted({id.location_id for id in pool.state.members}) if pool.place == ALL_AS_ONE else [pool.place]
+    name = "all chosen locations" if pool.place == ALL_AS_ONE else names.get(pool.place, "")
+    return Place(id=pool.place, name=name, location_names={id: names.get(id, id) for id in held})
 
 
 def locations_of(places: Sequence[Place]) -> frozenset[str]:
@@ -146,7 +173,7 @@ class LevelsAt:
 
     seen: tuple[Seen, ...]
     titles: Mapping[MemberId, str]
-    claimed_by: tuple[str, ...]  # other automations that hold some of them
+    claimed_by: tuple[Claim, ...]  # one of each stock that holds some of them
 
     @property
     def any_eligible(self) -> bool:
@@ -156,7 +183,7 @@ class LevelsAt:
 
 def seen_at(place: Place, product: ProductRead, claims: Sequence[Claim]) -> LevelsAt:
     """Every level of the product at the place. Two variants on one inventory item are one member."""
-    holders = {claim.member: claim.automation_name for claim in claims}
+    holders = {claim.member: claim for claim in claims if not claim.is_asleep}
     seen: dict[MemberId, Seen] = {}
     titles: dict[MemberId, str] = {}
     for variant in product.variants:
@@ -167,12 +194,14 @@ def seen_at(place: Place, product: ProductRead, claims: Sequence[Claim]) -> Leve
                 continue
             seen[id] = _seen(id, variant, location_id, product, holders.get(id))
             titles[id] = variant.title if place.id != ALL_AS_ONE else f"{variant.title} at {location}"
-    held = tuple(sorted({holders[id] for id in seen if id in holders}))
-    return LevelsAt(seen=tuple(seen.values()), titles=titles, claimed_by=held)
+    held = {holders[id].holder: holders[id] for id in seen if id in holders}
+    return LevelsAt(
+        seen=tuple(seen.values()), titles=titles, claimed_by=tuple(held[name] for name in sorted(held))
+    )
 
 
 def _seen(
-    id: MemberId, variant: VariantRead, location_id: str, product: ProductRead, holder: str | None
+    id: MemberId, variant: VariantRead, location_id: str, product: ProductRead, holder: Claim | None
 ) -> Seen:
     level = variant.level(location_id)
     why_not = _why_not(variant, product, holder)
@@ -181,11 +210,11 @@ def _seen(
     return Seen(id=id, units=1, available=level.available, stamp=level.stamp, why_not=why_not)
 
 
-def _why_not(variant: VariantRead, product: ProductRead, holder: str | None) -> str:
+def _why_not(variant: VariantRead, product: ProductRead, holder: Claim | None) -> str:
     if product.is_gift_card:
         return "gift card"
     if not variant.tracked:
         return "inventory not tracked"
     if variant.requires_components:
         return "bundle: its stock follows its components"
-    return f"belongs to the automation {holder!r}" if holder else ""
+    return f"belongs to the automation {holder.holder}" if holder else ""

@@ -6,10 +6,12 @@ Pure. A kind says where stock is shared (`places.Sharing`); the protocol in `led
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from stockwright.automations.contract import (
+    Claim,
     Correct,
     Effect,
     Facts,
@@ -22,9 +24,10 @@ from stockwright.automations.contract import (
     Scan,
     Situation,
 )
-from stockwright.automations.places import ALL_AS_ONE, LevelsAt, Place, Sharing, seen_at
+from stockwright.automations.places import ALL_AS_ONE, LevelsAt, Place, Sharing, place_of, seen_at
 from stockwright.ledger import protocol
-from stockwright.ledger.state import MemberId, Next, Observation, Step, Tick
+from stockwright.ledger.membership import dissolve
+from stockwright.ledger.state import MemberId, Next, Observation, PoolState, Step, Tick
 from stockwright.model import (
     INVENTORY_UPDATE,
     SET_CACHE,
@@ -59,7 +62,7 @@ def needs(sharing: Sharing, situation: Situated) -> Need:
 
 def _scan(sharing: Sharing, situation: Situated) -> Need:
     if any(event.topic != SET_CACHE for event in situation.events):
-        return Scan(searches=(sharing.search,))
+        return Scan(searches=(sharing.search,), whole=True)
     numbers = [id.rsplit("/", 1)[-1] for id in passed_products(situation.events)]
     if not numbers:
         return NoRead()
@@ -120,7 +123,7 @@ def _is_known(sharing: Sharing, situation: Situated, event: Event) -> bool:
         return True
     pool = next((pool for pool in situation.pools if pool.place == place.id), None)
     if pool is None:
-        return any(claim.member == member for claim in situation.claims)
+        return any(claim.member == member and not claim.is_asleep for claim in situation.claims)
     available = event.payload.get("available")
     return _waits_for_proof(pool, situation) or protocol.is_echo(pool.state, member, available)
 
@@ -144,12 +147,17 @@ def decide(sharing: Sharing, situation: Situated, facts: Facts) -> Plan:
     if isinstance(need, NoRead):
         return _without_read(sharing, situation)
     product = facts.product
-    if product is None:
-        return _dissolve_all(situation, "the product no longer exists", title="")
-    out = "gift cards have no stock to share" if product.is_gift_card else sharing.out_of_scope(product)
+    out = _why_left_alone(sharing, product)
     if out:
-        return _dissolve_all(situation, out, title=product.title)
+        return _let_go_all(sharing, situation, facts, out)
+    assert product is not None, "a product that is gone is left alone"
     return _step_all(sharing, situation, facts, product)
+
+
+def _why_left_alone(sharing: Sharing, product: ProductRead | None) -> str:
+    if product is None:
+        return "the product no longer exists"
+    return "gift cards have no stock to share" if product.is_gift_card else sharing.out_of_scope(product)
 
 
 def _without_products(situation: Situated) -> Plan:
@@ -162,18 +170,29 @@ def _without_read(sharing: Sharing, situation: Situated) -> Plan:
     ticks = [_tick(sharing, situation, pool) for pool in situation.pools if pool.state.intent is not None]
     if ticks:
         return _plan(ticks, now=situation.now, title=_title_of(situation), error=None)
-    return Plan(because=_why_nothing(situation), title=_title_of(situation))
+    return Plan(because=_why_nothing(sharing, situation), title=_title_of(situation))
 
 
-def _why_nothing(situation: Situated) -> str:
+def _why_nothing(sharing: Sharing, situation: Situated) -> str:
     if not situation.events:
         return "Nothing waits for this product."
-    if situation.claims:
-        holders = " and ".join(sorted({claim.automation_name for claim in situation.claims}))
-        return f"Left to the automation {holders}, which holds these levels: nothing was read."
+    held = sorted({claim.automation_name for claim in situation.claims if not claim.is_asleep})
+    if held:
+        return f"Left to the automation {' and '.join(held)}, which holds these levels: nothing was read."
+    elsewhere = _elsewhere(sharing, situation)
+    if elsewhere:
+        return f"At {' and '.join(elsewhere)}, where this automation shares no stock: nothing was read."
     return (
         "Echo: each level stands where the ledger expects it, so nothing was read and nothing is to be done."
     )
+
+
+def _elsewhere(sharing: Sharing, situation: Situated) -> list[str]:
+    """Locations that the events name and that were not chosen, by name."""
+    names: dict[str, str] = {location.id: location.name for location in situation.shop.locations}
+    ids = {member.location_id for event in situation.events if (member := member_of(event)) is not None}
+    not_chosen = {id for id in ids if not any(place.holds(id) for place in sharing.places)}
+    return sorted(names.get(id, f"a location that the shop does not show ({id})") for id in not_chosen)
 
 
 def _title_of(situation: Situated) -> str:
@@ -182,42 +201,81 @@ def _title_of(situation: Situated) -> str:
 
 def _tick(sharing: Sharing, situation: Situated, pool: PoolView) -> PoolChange:
     step = protocol.step(pool.state, Tick(at=situation.now), sharing.policy, pool_id=pool.pool_id)
-    return _change(pool.pool_id, pool.product_id, pool.place, pool.title, pool.titles, step, pool)
-
-
-def _dissolve_all(situation: Situated, why: str, *, title: str) -> Plan:
-    changes = tuple(_dissolved(pool, title, why) for pool in situation.pools)
-    told = f"Left alone: {why}."
-    freed = f" Its {len(changes)} shared stock(s) were dissolved." if changes else ""
-    return Plan(because=told + freed, changes=changes, title=title)
-
-
-def _dissolved(pool: PoolView, title: str, why: str) -> PoolChange:
-    step = Step(state=pool.state, entries=(), next=Next.REST, because=why)
-    return PoolChange(
-        pool_id=pool.pool_id,
-        product_id=pool.product_id,
-        place=pool.place,
-        title=title,
-        titles={},
-        step=step,
-        was_version=pool.state.version,
-        dissolve=True,
+    return _change(
+        pool.pool_id, pool.product_id, pool.place, pool.title, pool.titles, step, pool, at=situation.now
     )
 
 
+# --- stocks that nobody shares any more ---------------------------------------------------------------
+
+
+def _let_go_all(sharing: Sharing, situation: Situated, facts: Facts, why: str) -> Plan:
+    """The product is not shared any more: its stocks end, once nothing of them is open."""
+    changes = [_let_go(sharing, situation, facts, pool, why) for pool in situation.pools]
+    ended = sum(change.dissolve for change in changes)
+    kept = [_named(change) for change in changes if not change.dissolve]
+    told = f"Left alone: {why}."
+    freed = f" Its {ended} shared stock(s) were dissolved." if ended else ""
+    plan = _plan(changes, now=situation.now, title=facts.product.title if facts.product else "", error=None)
+    return replace(plan, because=" ".join((told + freed, *kept)))
+
+
+def _let_go(sharing: Sharing, situation: Situated, facts: Facts, pool: PoolView, why: str) -> PoolChange:
+    """Dissolve a pool at rest; settle one in doubt first, without a new correction; a frozen one waits for a person.
+
+    Where the product is gone there is nothing left to settle, and nothing for a person to decide.
+    """
+    product, step = facts.product, Step(state=pool.state, entries=(), next=Next.REST, because="")
+    titles = pool.titles
+    if product is not None and (pool.state.intent is not None or pool.state.frozen is not None):
+        place = place_of(pool, situation.shop)
+        levels = seen_at(place, product, facts.claims)
+        titles = levels.titles
+        read = _observation(situation, facts, place, product, levels, pool)
+        step = protocol.step(
+            pool.state, read, replace(sharing.policy, rows_per_intent=0), pool_id=pool.pool_id
+        )
+    state = step.state
+    assert state is not None, "a pool that exists has a state"
+    kept = product is not None and (state.intent is not None or state.frozen is not None)
+    if kept:
+        then = "A person must decide before it can end" if state.frozen else "It ends when that is settled"
+        step = replace(step, because=f"{step.because} {then}: {why}.")
+        return _change(
+            pool.pool_id, pool.product_id, pool.place, pool.title, titles, step, pool, at=situation.now
+        )
+    change = _change(
+        pool.pool_id, pool.product_id, pool.place, pool.title, titles, step, pool, at=situation.now
+    )
+    return change if change.dissolve else _ended(change, state, situation.now, why)
+
+
+# --- the stocks of a product ----------------------------------------------------------------------------
+
+
 def _step_all(sharing: Sharing, situation: Situated, facts: Facts, product: ProductRead) -> Plan:
-    changes = [
+    places = {place.id for place in sharing.places}
+    gone = [pool for pool in situation.pools if pool.place not in places]
+    why = "the location is not chosen any more, or not active"
+    changes = [_let_go(sharing, situation, facts, pool, why) for pool in gone]
+    kept = [claim for change in changes if not change.dissolve for claim in _claims_of(situation, change)]
+    facts = replace(facts, claims=(*facts.claims, *kept))
+    changes += [
         change
         for place in sharing.places
         if (change := step_place(sharing, situation, facts, product, place)) is not None
     ]
-    places = {place.id for place in sharing.places}
-    gone = [pool for pool in situation.pools if pool.place not in places]
-    changes += [_dissolved(pool, product.title, "the location is not chosen any more") for pool in gone]
-    return _plan(
-        changes, now=situation.now, title=product.title, error=_complaint(sharing, facts, product, changes)
-    )
+    error = _complaint(sharing, facts, product, changes)
+    return _plan(changes, now=situation.now, title=product.title, error=error)
+
+
+def _claims_of(situation: Situated, change: PoolChange) -> list[Claim]:
+    """The levels of a stock that cannot end yet, and so are not free for another place."""
+    members = change.step.state.members if change.step.state else ()
+    return [
+        Claim(member=id, automation_name=situation.name, title=change.title, pool_id=change.pool_id)
+        for id in members
+    ]
 
 
 def step_place(
@@ -236,7 +294,14 @@ def step_place(
         pool_id=pool_id,
     )
     title = product.title if place.name in ("", product.title) else f"{product.title}, {place.name}"
-    return _change(pool_id, product.id, place.id, title, levels.titles, step, pool)
+    change = _change(pool_id, product.id, place.id, title, levels.titles, step, pool, at=situation.now)
+    return replace(change, takes_over=_taken_over(facts.claims, change))
+
+
+def _taken_over(claims: Sequence[Claim], change: PoolChange) -> tuple[PoolId, ...]:
+    members = change.step.state.members if change.step.state else ()
+    taken = {claim.pool_id for claim in claims if claim.is_asleep and claim.member in members}
+    return tuple(sorted(id for id in taken if id is not None))
 
 
 def new_pool_id(situation: Situated, product: ProductRead, place: Place) -> PoolId:
@@ -283,9 +348,9 @@ def _change(
     step: Step,
     pool: PoolView | None,
 ) -> PoolChange:
-    state = step.state
-    empty = pool is not None and state is not None and not state.members and state.intent is None
-    return PoolChange(
+    *,
+    at: datetime,
+    change = PoolChange(
         pool_id=pool_id,
         product_id=product_id,
         place=place,
@@ -293,23 +358,32 @@ def _change(
         titles=titles,
         step=step,
         was_version=pool.state.version if pool else None,
-        dissolve=empty,
     )
 
+    state = step.state
+    if pool is None or state is None or state.members or state.intent is not None or state.frozen is not None:
+        return change
+    return _ended(change, state, at, "no level is left to show it")
+
+
+def _ended(change: PoolChange, state: PoolState, at: datetime, why: str) -> PoolChange:
+    """The change, with the end of the pool as its last entry."""
+    end = dissolve(state, at, why=why)
+    told = f"{change.step.because} {end.because}".strip()
+    step = replace(end, entries=(*change.step.entries, *end.entries), because=told)
+    return replace(change, step=step, dissolve=True)
 
 def _complaint(
     sharing: Sharing, facts: Facts, product: ProductRead, changes: Sequence[PoolChange]
 ) -> JsonObject | None:
     """What the owner must hear: levels that differ at the start, or levels that another automation holds."""
-    held = sorted(
-        {name for place in sharing.places for name in seen_at(place, product, facts.claims).claimed_by}
-    )
+    held = {
+        claim.holder: claim
+        for place in sharing.places
+        for claim in seen_at(place, product, facts.claims).claimed_by
+    }
     if held:
-        return {
-            "message": f"Levels of {product.title!r} already share stock in the automation {' and '.join(held)}. "
-            "A level belongs to one pool: change the products or locations of one of the two.",
-            "product_id": product.id,
-        }
+        return {"message": _tell_held(product, held), "product_id": product.id}
     unequal = [change for change in changes if change.step.unequal]
     if not unequal:
         return None
@@ -317,6 +391,18 @@ def _complaint(
 
 
 def unequal_product(change: PoolChange) -> JsonObject:
+def _tell_held(product: ProductRead, held: Mapping[str, Claim]) -> str:
+    stuck = [claim for claim in held.values() if not claim.is_enabled]
+    told = f"Levels of {product.title!r} already share stock in the automation {' and '.join(sorted(held))}. "
+    if not stuck:
+        return f"{told}A level belongs to one pool: change the products or locations of one of the two."
+    removed = " and ".join(f"stockwright automation remove {claim.automation_id}" for claim in stuck)
+    return (
+        f"{told}That automation is disabled, but its stock there is frozen or in doubt, so it is not taken over. "
+        f"Enable it and settle that first, or give it up: {removed}"
+    )
+
+
     """A product left alone because its levels differ, for the error that lists it."""
     return {
         "product_id": change.product_id,
@@ -350,16 +436,37 @@ def _plan(changes: Sequence[PoolChange], *, now: datetime, title: str, error: Js
 def _because(changes: Sequence[PoolChange]) -> str:
     if not changes:
         return "No variant of the product has stock that could be shared at the chosen locations."
-    moved = [change for change in changes if change.step.entries or change.step.next is not Next.REST]
-    told = moved or changes
+    news = [
+        change
+        for change in changes
+        if change.step.entries or change.step.unequal or change.step.next is not Next.REST
+    ]
+    told = news or changes
     return " ".join(_named(change) for change in told)
 
 
 def _named(change: PoolChange) -> str:
     """The protocol's sentence with variant titles in place of item numbers."""
-    text = change.step.because
+    text = change.step.because + _tell_summed(change)
     for id, title in change.titles.items():
         name = title.rsplit(" at ", 1)[0] if change.place == ALL_AS_ONE else title
         literal = name.replace("\\", "\\\\")  # a backslash in a title is no group reference
         text = re.sub(rf"\bitem {gid_number(id.item_id)}\b", literal, text)
     return f"{change.title}: {text}" if change.title else text
+
+
+def _tell_summed(change: PoolChange) -> str:
+    """Two rises by the same amount are two restocks or one that was typed in twice: nobody can tell from levels."""
+    moves = [
+        move["to"] - move["from"]
+        for entry in change.step.entries
+        if entry.kind == "observed" and not entry.data["surplus"]
+        for move in cast(list[dict[str, int]], entry.data["moves"])
+        if move["to"] > move["from"]
+    ]
+    if len(moves) < 2 or len(set(moves)) > 1:
+        return ""
+    return (
+        f" {len(moves)} levels rose by {moves[0]} each and all of it was counted, {sum(moves)}; "
+        "if it was one restock, lower one of them again."
+    )

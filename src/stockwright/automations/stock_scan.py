@@ -7,6 +7,7 @@ by one. For products without a pool it is as good a start as any, so pools are a
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from stockwright.automations import shared_stock
@@ -36,6 +37,7 @@ from stockwright.model import (
 )
 
 _ADOPTING = frozenset({USER_TRIGGER, SET_CACHE, ENABLED, RECONCILE})
+_LEFT_OUT = "left_out"  # what is counted besides: variants of adopted products that have no stock to share
 _LISTED = 250  # products that one error lists
 
 NOT_READ = "These products could not be read whole, so they were left alone. All others were looked at."
@@ -51,6 +53,7 @@ class _Page:
     unknown: list[JsonObject] = field(default_factory=list)
     in_scope: int = 0
     in_step: int = 0
+    left_out: int = 0
 
 
 def decide_page(
@@ -72,6 +75,7 @@ def decide_page(
         in_step=found.in_step,
         adopted=len({change.product_id for change in found.changes}),
         sent_on=len(found.unknown),
+        counts={_LEFT_OUT: found.left_out} if found.left_out else {},
     )
 
 
@@ -80,13 +84,13 @@ def _look_at(
 ) -> None:
     pools = {pool.place: pool for pool in situation.pools if pool.product_id == product.id}
     if product.is_gift_card or sharing.out_of_scope(product):
-        found.wake += [product.id] if pools else []
+        found.wake += [product.id] if any(not _waits_for_a_person(pool) for pool in pools.values()) else []
         return
     found.in_scope += 1
     unknown = [
         place for place in sharing.places if place.id not in pools and _shareable(place, product, claims)
     ]
-    settled = all(_in_step(sharing, pool, product) for pool in pools.values())
+    settled = all(_in_step(sharing, pool, product, situation.now) for pool in pools.values())
     adopts = not sharing.adopt_by_event or any(event.topic in _ADOPTING for event in situation.events)
     if not settled or (unknown and pools and not adopts):
         found.wake.append(product.id)
@@ -103,19 +107,21 @@ def _shareable(place: Place, product: ProductRead, claims: Sequence[Claim]) -> b
     return levels.any_eligible or bool(levels.claimed_by)
 
 
-def _in_step(sharing: Sharing, pool: PoolView, product: ProductRead) -> bool:
-    """Whether the pool's levels are what the ledger expects and nothing waits.
+def _waits_for_a_person(pool: PoolView) -> bool:
+    """Whether the pool is frozen with no correction in doubt, that orders could prove to have happened or not."""
+    return pool.state.frozen is not None and pool.state.intent is None
 
-    A frozen pool waits for a person, and one whose correction is in doubt for orders that prove what happened.
-    """
+
+def _in_step(sharing: Sharing, pool: PoolView, product: ProductRead, now: datetime) -> bool:
+    """Whether the pool's levels are what the ledger expects and nothing waits but for a person."""
     place = next((place for place in sharing.places if place.id == pool.place), None)
     state = pool.state
     if state.frozen is not None:
-        return state.intent is None
+        return _waits_for_a_person(pool)
     if place is None or state.intent is not None or state.raise_wait is not None:
         return False
     shown = {seen.id: seen.available for seen in seen_at(place, product, ()).seen if not seen.why_not}
-    excluded = {id for id in shown if id in state.excluded}
+    excluded = {id for id, exclusion in state.excluded.items() if now < exclusion.until}
     expected = {id: member.expected for id, member in state.members.items()}
     return {id: level for id, level in shown.items() if id not in excluded} == expected and all(
         level == state.stock // state.members[id].units for id, level in expected.items()
@@ -139,6 +145,7 @@ def _adopt(
             found.unequal.append(_unequal(change))
         elif change.step.next is Next.REST and change.step.entries:
             found.changes.append(change)
+            found.left_out += sum(bool(seen.why_not) for seen in seen_at(place, product, claims).seen)
         else:
             found.wake.append(product.id)
 
@@ -195,6 +202,8 @@ def conclude(sharing: Sharing, tally: Tally) -> Plan:
         f"{tally.woken} to be looked at one by one, {tally.sent_on} sent to be adopted, "
         f"{tally.unequal_count} left alone because their levels differ."
     )
+    if left_out := tally.counts.get(_LEFT_OUT):
+        because += f" {left_out} variants of those adopted were left out: not stocked there, or not tracked."
     return Plan(because=because, error=_complaint(sharing, tally))
 
 

@@ -65,6 +65,8 @@ class ClaimRow:
     automation_id: AutomationId
     automation_name: str
     title: str
+    is_enabled: bool  # the automation
+    is_at_rest: bool  # the pool: neither frozen nor in doubt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +140,7 @@ async def set_wake(
 
 
 async def dissolve(conn: AsyncConnection, shop_id: ShopId, pool_id: PoolId, *, was_version: int) -> None:
-    """Free the levels of a pool that has no members any more; its journal stays.
+    """Free the levels of a pool; its journal stays.
 
     Raises:
         Conflict: the stored version is another one.
@@ -146,6 +148,36 @@ async def dissolve(conn: AsyncConnection, shop_id: ShopId, pool_id: PoolId, *, w
     values = {"shop_id": shop_id, "pool_id": pool_id, "was_version": was_version}
     if await (await conn.execute(SQL.delete_pool, values)).fetchone() is None:
         raise Conflict(f"the pool {pool_id} moved on from version {was_version}")
+
+
+async def dissolve_asleep(
+    conn: AsyncConnection,
+    shop_id: ShopId,
+    pool_ids: Sequence[PoolId],
+    *,
+    end: JsonObject,
+    at: datetime,
+    run_id: RunId | None,
+) -> None:
+    """Free the levels of those pools that are at rest and whose automation is disabled; `end` ends their journals."""
+    values = {"shop_id": shop_id, "pool_ids": list(pool_ids), "end": Jsonb(end), "at": at, "run_id": run_id}
+    await conn.execute(SQL.dissolve_asleep, values)
+
+
+async def dissolve_all(
+    conn: AsyncConnection, shop_id: ShopId, automation_id: AutomationId, *, end: JsonObject, at: datetime
+) -> None:
+    """Free all that an automation holds, whatever its state; `end` is the last entry of each journal."""
+    values = {"shop_id": shop_id, "automation_id": automation_id, "end": Jsonb(end), "at": at}
+    await conn.execute(SQL.dissolve_all, values)
+
+
+async def shared_products(
+    conn: AsyncConnection, shop_id: ShopId, automation_id: AutomationId
+) -> list[ProductGid]:
+    """The products with pools of an automation that have anything to be looked at: not those that wait for a person."""
+    values = {"shop_id": shop_id, "automation_id": automation_id}
+    return [row[0] for row in await (await conn.execute(SQL.shared_products, values)).fetchall()]
 
 
 async def claims(conn: AsyncConnection, shop_id: ShopId, item_ids: Sequence[str]) -> list[ClaimRow]:

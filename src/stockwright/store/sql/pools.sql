@@ -30,6 +30,30 @@ where shop_id = %(shop_id)s and pool_id = %(pool_id)s and version = %(version)s;
 delete from pools where shop_id = %(shop_id)s and pool_id = %(pool_id)s and version = %(was_version)s
 returning true;
 
+-- dissolve_asleep: pools at rest of disabled automations, whose levels another needs; the journal says why it ends
+with gone as (
+    delete from pools p using automations a
+    where p.shop_id = %(shop_id)s and p.pool_id = any(%(pool_ids)s) and p.status = 'active' and not p.in_doubt
+      and a.shop_id = p.shop_id and a.automation_id = p.automation_id and not a.enabled
+    returning p.shop_id, p.pool_id, p.version
+)
+insert into journal (shop_id, pool_id, seq, at, kind, data, run_id)
+select shop_id, pool_id, version + 1, %(at)s, 'dissolved', %(end)s, %(run_id)s from gone;
+
+-- dissolve_all: every pool of an automation that goes; the journal says why it ends
+with gone as (
+    delete from pools where shop_id = %(shop_id)s and automation_id = %(automation_id)s
+    returning shop_id, pool_id, version
+)
+insert into journal (shop_id, pool_id, seq, at, kind, data)
+select shop_id, pool_id, version + 1, %(at)s, 'dissolved', %(end)s from gone;
+
+-- shared_products: what a scan of all products must have seen, or look at one by one
+select distinct product_id from pools
+where shop_id = %(shop_id)s and automation_id = %(automation_id)s and (status = 'active' or in_doubt)
+order by product_id
+limit 10000000;
+
 -- replace_members: the claims of a pool, as its state says
 with kept as (
     select m.item_id, m.location_id, m.title, m.expected
@@ -49,7 +73,8 @@ where pool_members.pool_id = excluded.pool_id
   and (pool_members.expected, pool_members.title) is distinct from (excluded.expected, excluded.title);
 
 -- claims: who holds these levels now
-select m.item_id, m.location_id, m.pool_id, p.automation_id, a.name as automation_name, p.title
+select m.item_id, m.location_id, m.pool_id, p.automation_id, a.name as automation_name, p.title,
+       a.enabled as is_enabled, p.status = 'active' and not p.in_doubt as is_at_rest
 from pool_members m
 join pools p using (shop_id, pool_id)
 join automations a on a.shop_id = p.shop_id and a.automation_id = p.automation_id
