@@ -204,10 +204,31 @@ def test_observing_twice_changes_nothing() -> None:
 
 def test_a_pool_larger_than_a_call_works_through_its_rows_in_turn() -> None:
     shop = adopted(*[10] * 7, policy=Policy(rows_per_intent=2))
+    shop.reads = 0
     shop.move("A", -1)
     shop.carry()
     assert set(shop.shown()) == {9}
-    assert shop.writes == 3
+    assert (shop.writes, shop.reads) == (3, 1), "the levels of later rows were read with the first"
+
+
+def test_a_sale_between_two_calls_of_a_large_pool_is_refused_read_and_counted() -> None:
+    shop = adopted(*[10] * 5, policy=Policy(rows_per_intent=2))
+    shop.move("A", -1)
+    shop.observe()
+    assert shop.deliver().next is Next.SEND
+    shop.move("D", -3)
+    shop.carry(shop.deliver())
+    assert set(shop.shown()) == {6}
+
+
+def test_later_rows_of_a_large_pool_wait_for_a_read_when_it_is_not_known_what_moved() -> None:
+    shop = adopted(*[10] * 5, policy=Policy(rows_per_intent=2))
+    shop.move("A", -1)
+    shop.observe()
+    shop.answer(Outcome.THROTTLED)
+    shop.wait(2)
+    shop.tick()
+    assert shop.deliver().next is Next.READ
 
 
 def test_falls_are_corrected_before_rises() -> None:

@@ -5,14 +5,16 @@ Once a request may have been executed, only "applied" closes a correction: a lat
 and sending once more could apply both (decision 0026).
 """
 
+import uuid
+from datetime import timedelta
 from typing import assert_never
 
 from stockwright.ledger.arithmetic import out_of_step
-from stockwright.ledger.correction import rest_frozen, rest_in_step, tell_rows
+from stockwright.ledger.correction import correct, rest_frozen, rest_in_step, tell_rows
 from stockwright.ledger.draft import Draft, clock, pause, short
 from stockwright.ledger.membership import leave
 from stockwright.ledger.settlement import Verdict, close, doubt, doubt_later, open_intent, renews_stamp
-from stockwright.ledger.state import FreezeCode, Outcome, Policy, Reply, Step
+from stockwright.ledger.state import FreezeCode, MemberId, Outcome, Policy, PoolState, Reply, Seen, Step
 from stockwright.ledger.wire import time_to_json
 
 MOST_ATTEMPTS = 20
@@ -77,12 +79,26 @@ def _applied(draft: Draft, reply: Reply, policy: Policy) -> Step:
     close(draft, Verdict(applied=True, how="confirmed", evidence=evidence), overwritten=overwritten)
     if draft.pool.frozen is not None:
         return rest_frozen(draft)
-    more = len(out_of_step(draft.pool))
-    if more:
-        return draft.read(f"{more} more levels are to be corrected: reading them again.")
     if intent.attempts or intent.unknown_since is not None:
         return draft.read("Reads in the meantime were not counted: reading the levels again.")
-    return rest_in_step(draft, policy)
+    if not out_of_step(draft.pool):
+        return rest_in_step(draft, policy)
+    if draft.pool.raise_wait is not None:
+        return draft.read("More levels are to be corrected under a rise that settles: reading them again.")
+    return correct(draft, _as_believed(draft.pool), key=_next_key(intent.key), policy=policy)
+
+
+def _as_believed(pool: PoolState) -> dict[MemberId, Seen]:
+    """The levels as they were read for the first rows; each later row compares with it when it is written."""
+    return {
+        id: Seen(id=id, units=member.units, available=member.expected, stamp=member.stamp)
+        for id, member in pool.members.items()
+    }
+
+
+def _next_key(key: str) -> str:
+    """The key of a correction that follows at once. As unique as the random one that it is derived from."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, key))
 
 
 def _postpone(draft: Draft, reply: Reply) -> Step:
@@ -90,7 +106,7 @@ def _postpone(draft: Draft, reply: Reply) -> Step:
     intent = open_intent(draft)
     if intent.attempts + 1 >= MOST_ATTEMPTS:
         return _give_up(draft, why="throttled", detail=f"throttled {MOST_ATTEMPTS} times")
-    resend_at = draft.at + pause(intent.attempts + 1)
+    resend_at = draft.at + max(pause(intent.attempts + 1), timedelta(seconds=reply.retry_after_s))
     draft.write(
         "postponed",
         key=intent.key,
