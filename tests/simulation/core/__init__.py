@@ -16,7 +16,14 @@ from tests.simulation.core.scenario import scenario_of
 from tests.simulation.core.simulation import Result, Simulation
 
 CHUNK = 100
-LIMITS = ("assumed_wrong", "orders_misled", "orders_misled_on_lag", "joined_on_lag", "left_on_lag")
+LIMITS = (
+    "assumed_wrong",
+    "half_applied_unseen",
+    "orders_misled",
+    "orders_misled_on_lag",
+    "joined_on_lag",
+    "left_on_lag",
+)
 """Wrong stock that the oracle lets pass, each only where the shop's history shows its exact condition."""
 
 
@@ -32,6 +39,7 @@ def run(seeds: range, *, processes: int, tell: Callable[[str], None] = lambda _l
     report.failures = {result.seed: result.failure for result in results if result.failure}
     for result in results:
         report.faults.update(result.faults)
+        report.acts.update(result.acts)
     report.figures = _figures(results, report.took_s, processes)
     return report
 
@@ -45,7 +53,18 @@ def replay(seed: int, *, mutant: str = "", tell: Callable[[str], None]) -> Repor
     result = Simulation(scenario, step=chosen.step, habits=chosen.habits, trace=tell).run()
     failures = {seed: result.failure} if result.failure else {}
     took_s = time.monotonic() - started_s
-    return Report(seeds=1, failures=failures, faults=result.faults, took_s=took_s, mutant=mutant)
+    return Report(
+        seeds=1, failures=failures, faults=result.faults, acts=result.acts, took_s=took_s, mutant=mutant
+    )
+
+
+def told(seeds: range) -> Iterator[str]:
+    """Every step of these seeds, as `replay` tells them, and what each led to."""
+    for seed in seeds:
+        lines: list[str] = []
+        result = Simulation(scenario_of(seed), trace=lines.append).run()
+        yield from lines
+        yield f"{seed} {result.steps} {counted(result.faults)} {counted(result.acts)} {counted(result.events)}"
 
 
 def _results(seeds: range, processes: int) -> Iterator[Result]:

@@ -13,6 +13,8 @@ WEBHOOK = (
     "webhook_stale_payload",
     "webhook_merged",
 )
+LATE = ("webhook_hours_late", "webhook_day_late")
+SUBSCRIPTION = ("webhook_subscription_deleted",)
 WRITE = (
     "write_throttled",
     "write_not_sent",
@@ -25,34 +27,46 @@ WRITE = (
     "write_unavailable_after",
     "write_delayed",
     "write_sale_between",
+    "write_several_rows_stale",
     "write_in_progress_nothing",
     "write_in_progress_applied",
     "write_previous_failed",
 )
+PARTIAL = ("write_partial",)  # only some rows of a call take effect, and its answer is lost
 REFUSALS = ("write_refused", "write_member_refused", "write_key_mismatch")
 READ = ("read_failed", "read_lagging", "read_null_level")
 CRASH_POINTS = (
     "before_read",
+    "reading",
     "after_read",
     "after_store",
+    "before_send",
     "after_send",
     "after_reply",
     "before_ack",
 )
-CRASHES = tuple(f"crash_{point}" for point in CRASH_POINTS)
+CRASH_AT = {point: f"crash_{point}" for point in CRASH_POINTS}
+CRASHES = tuple(CRASH_AT.values())
 PROCESS = ("pause_short", "pause_long", "second_worker")
+OVERSLEEP = ("pause_before_send",)  # as long as others wait until the request can no longer arrive
 OUTAGE = ("outage",)  # a crash whose restart takes minutes
 CLOCK = ("clock_jump",)
+RESTORE = ("restored_backup",)  # the database is older than the shop, and who restored it says so
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "webhook": WEBHOOK,
+    "late": LATE,
+    "subscription": SUBSCRIPTION,
     "write": WRITE,
+    "partial": PARTIAL,
     "refusals": REFUSALS,
     "read": READ,
     "crashes": CRASHES,
     "process": PROCESS,
+    "oversleep": OVERSLEEP,
     "outage": OUTAGE,
     "clock": CLOCK,
+    "restore": RESTORE,
 }
 ALL_FAULTS = tuple(kind for kinds in GROUPS.values() for kind in kinds)
 

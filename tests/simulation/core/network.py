@@ -5,12 +5,12 @@ it is gone for ever; the protocol's dead time rests on that.
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from tests.simulation.core.clock import Clock
-from tests.simulation.core.faults import REFUSALS, WRITE, Faults
+from tests.simulation.core.faults import PARTIAL, REFUSALS, WRITE, Faults
 from tests.simulation.core.shop import Answer, ChangeRow, LevelKey, Shop, Verdict
 
 TIMEOUT_S = 10.0
@@ -26,6 +26,7 @@ LOST = {  # fault -> whether the call takes effect although its answer is lost
     "write_unavailable_before": False,
     "write_unavailable_after": True,
     "write_delayed": True,
+    "write_partial": True,
 }
 SAID = {  # fault -> what the answer says; nothing is executed
     "write_throttled": "throttled",
@@ -37,6 +38,9 @@ SAID = {  # fault -> what the answer says; nothing is executed
     "write_member_refused": "refused",
     "write_key_mismatch": "key_mismatch",
 }
+_SEVERAL_ROWS = ("write_several_rows_stale", *PARTIAL)
+_ANY_WRITE = WRITE + PARTIAL + REFUSALS
+_ONE_ROW_WRITE = tuple(kind for kind in _ANY_WRITE if kind not in _SEVERAL_ROWS)
 VERDICTS = {
     Verdict.APPLIED: "applied",
     Verdict.STALE: "stale",
@@ -85,14 +89,14 @@ class Network:
         self._shop = shop
         self._faults = faults
         self._rng = rng
-        self.sell_at: Callable[[LevelKey], None] | None = None
+        self.sell_at: Callable[[LevelKey], None] = lambda _level: None
         self.writes = 0
         self.reads = 0
 
     def write(self, key: str, rows: tuple[ChangeRow, ...]) -> Call:
         """Send an adjustment; the shop executes it, or not, at a later time of this run."""
         self.writes += 1
-        fault = self._faults.pick(WRITE + REFUSALS)
+        fault = self._faults.pick(_ANY_WRITE if len(rows) > 1 else _ONE_ROW_WRITE)
         travel_s = self._rng.uniform(0.05, 0.4)
         call = Call(key=key, rows=rows, answer_after_s=2 * travel_s)
         if fault in LOST:
@@ -100,35 +104,44 @@ class Network:
         elif fault in SAID:
             self._answer_without_executing(call, fault)
         else:
-            between = fault == "write_sale_between"
-            self._clock.after(travel_s, lambda: self._arrive(call, sale_between=between))
+            sold = self._sold_before(rows, fault)
+            self._clock.after(travel_s, lambda: self._arrive(call, sold))
         return call
 
     def _lose(self, call: Call, fault: str, travel_s: float) -> None:
         call.answer_after_s = TIMEOUT_S if "timeout" in fault or fault == "write_delayed" else travel_s * 2
         if fault == "write_delayed":
             travel_s = self._rng.uniform(TIMEOUT_S, LONGEST_FLIGHT_S)
+        rows = call.rows
+        if fault == "write_partial":
+            rows = tuple(self._rng.sample(rows, self._rng.randint(1, len(rows) - 1)))
         if LOST[fault]:
-            self._clock.after(travel_s, lambda: self._execute(call))
+            self._clock.after(travel_s, lambda: self._execute(call, only=rows))
+
+    def _sold_before(self, rows: tuple[ChangeRow, ...], fault: str | None) -> Sequence[ChangeRow]:
+        """Rows whose level is sold while the call is on its way: it is stale in one row or in several."""
+        if fault == "write_sale_between":
+            return (self._rng.choice(rows),)
+        if fault == "write_several_rows_stale":
+            return self._rng.sample(rows, self._rng.randint(2, len(rows)))
+        return ()
 
     def _answer_without_executing(self, call: Call, fault: str) -> None:
         call.outcome = SAID[fault]
         if fault == "write_member_refused":
             call.offenders = (self._rng.choice(call.rows).level,)
-        if call.outcome == "in_progress":
-            self._shop.say_in_progress(call.key)
         if fault == "write_in_progress_applied":
             self._clock.after(self._rng.uniform(0.0, 3.0), lambda: self._execute(call))
 
-    def _arrive(self, call: Call, *, sale_between: bool) -> None:
-        if sale_between and self.sell_at is not None:
-            self.sell_at(self._rng.choice(call.rows).level)
+    def _arrive(self, call: Call, sold: Sequence[ChangeRow]) -> None:
+        for row in sold:
+            self.sell_at(row.level)
         answer = self._execute(call)
         call.outcome = VERDICTS[answer.verdict]
         call.offenders = answer.offenders
 
-    def _execute(self, call: Call) -> Answer:
-        return self._shop.adjust(call.key, call.rows, now_s=self._clock.now_s)
+    def _execute(self, call: Call, *, only: tuple[ChangeRow, ...] | None = None) -> Answer:
+        return self._shop.adjust(call.key, call.rows, only=only or call.rows, now_s=self._clock.now_s)
 
     def read(self, levels: Mapping[LevelKey, int]) -> Reading | None:
         """These levels (with their pack sizes) now, in one query; None when it failed. Some rows may lag."""

@@ -7,18 +7,20 @@ is not judged any more.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from stockwright.ledger.state import Entry, FreezeCode, Intent, MemberId, PoolState
+from stockwright.ledger.state import Entry, FreezeCode, Intent, MemberId, Next, Observation, PoolState
 from tests.simulation.core.clock import seconds
 from tests.simulation.core.driver import Committed
 from tests.simulation.core.network import Reading, Shown
 from tests.simulation.core.outside import BY_ORDERS, Outside
 from tests.simulation.core.scenario import Scenario
-from tests.simulation.core.shop import OURS, Application, Shop
+from tests.simulation.core.shop import OURS, Application, LevelKey, Shop
+
+RESTORED = "restored"
 
 
 class Violation(Exception):
@@ -102,8 +104,29 @@ class Oracle:
             for id, member in state.members.items()
         )
 
+    def unseen(self, key: str, *, stock: int, members: Iterable[LevelKey]) -> None:
+        """These levels share a stock from now on, whatever rule passes it on. Only its end can be judged."""
+        now = self._shop.seq
+        stays = {self._outside.ids[level]: Tenure(units=1, start=now, accepted=now) for level in members}
+        self.pools[key] = PoolTruth(s0=stock, stays=stays)
+
+    def shows_stock(self, key: str) -> bool:
+        """Whether every level of a pool of single units shows the true stock."""
+        stock = self.stock(key)
+        levels = (self._outside.levels[id] for id in self.pools[key].stays)
+        return all(self._shop.levels[level].quantity == stock for level in levels)
+
     def was_applied(self, intent_key: str) -> bool:
         return intent_key in self._applied
+
+    def was_half_applied(self, intent_key: str) -> bool:
+        application = self._applied.get(intent_key)
+        return application is not None and not application.whole
+
+    def restored(self, key: str) -> None:
+        """The pool's ledger is an old one. Until somebody adopts the levels it must not write."""
+        truth = self.pools[key]
+        truth.tainted, truth.doubt = RESTORED, None
 
     # --- what the shop does ---
 
@@ -150,14 +173,27 @@ class Oracle:
         if state is None:
             return
         truth = self.pools.setdefault(commit.key, PoolTruth())
+        if truth.tainted == RESTORED and not _holds("adopted", commit.step.entries):
+            self._judge_restored(commit, state)
+            return
         if commit.before is None or commit.before.raise_wait is None:
             for stay in truth.stays.values():
                 stay.calm = stay.accepted
         for entry in commit.step.entries:
             self._enter(truth, commit, state, entry)
-        if (commit.reading is not None and truth.doubt is None) or _opens(commit.step.entries):
+        if (commit.reading is not None and truth.doubt is None) or _holds(
+            "intent_opened", commit.step.entries
+        ):
             self._accept(truth, state, commit.reading)
         self._judge_identity(commit.key, truth, state)
+
+    def _judge_restored(self, commit: Committed, state: PoolState) -> None:
+        """What the ledger says of a history that it has lost is worth nothing, so it must stand still."""
+        if commit.step.next is Next.SEND:
+            raise Violation(f"I9: {commit.key} sends although its history is older than the shop")
+        if state.frozen is None or state.frozen.code is not FreezeCode.HISTORY_BEHIND:
+            raise Violation(f"I9: {commit.key} is not frozen although its history is older than the shop")
+        self.counts["frozen_history_behind"] += _holds("frozen", commit.step.entries)
 
     def _enter(self, truth: PoolTruth, commit: Committed, state: PoolState, entry: Entry) -> None:
         match entry.kind:
@@ -326,7 +362,9 @@ class Oracle:
             raise Violation("I9: an outcome was assumed although the shop chose `certain`")
         if how == "assumed" and not doubt.first_within(self._scenario.policy.settle_window_s):
             raise Violation("I9: an outcome was assumed from a first read outside the window")
-        if booked != self.was_applied(key) and not truth.tainted:
+        if self.was_half_applied(key) and not truth.tainted:
+            self._pardon_half(truth, doubt, commit, how=how)
+        elif booked != self.was_applied(key) and not truth.tainted:
             self._pardon(truth, doubt, commit, booked=booked, how=how)
         truth.doubt = None
 
@@ -343,6 +381,17 @@ class Oracle:
             raise Violation(
                 f"I2: correction {doubt.intent.key} {was} applied and was booked as the opposite ({how})"
             )
+
+    def _pardon_half(self, truth: PoolTruth, doubt: Doubt, commit: Committed, *, how: str) -> None:
+        """Nothing but complete orders shows that a call was half applied; then it must not be booked."""
+        told = isinstance(commit.input, Observation) and commit.input.order_moves is not None
+        levels = commit.reading.levels if commit.reading else {}
+        shown = all(_quantity(levels.get(self._outside.levels[id])) is not None for id in doubt.opened)
+        if how in ("confirmed", "orders") or (told and shown):
+            raise Violation(
+                f"I9: correction {doubt.intent.key} was half applied, orders tell, and it was booked ({how})"
+            )
+        self._taint(truth, "half_applied_unseen")
 
     def _all_moved_to_after_values(self, doubt: Doubt) -> bool:
         """The write was lost and, before the first read in the window, others moved every row by its delta."""
@@ -394,7 +443,8 @@ class Oracle:
         elif code is FreezeCode.KEY_MISMATCH:
             self._demand_fault("write_key_mismatch", code)
         elif code is FreezeCode.PARTIAL:
-            if not self._scenario.order_evidence or self._scenario.only_orders:
+            half = truth.doubt is not None and self.was_half_applied(truth.doubt.intent.key)
+            if not half and (not self._scenario.order_evidence or self._scenario.only_orders):
                 raise Violation("I9: frozen as half applied although every movement has an order")
         elif not truth.tainted:
             raise Violation(
@@ -498,8 +548,12 @@ class Oracle:
         return truth.s0 + truth.left + moved - truth.surplus
 
 
-def _opens(entries: Sequence[Entry]) -> bool:
-    return any(entry.kind == "intent_opened" for entry in entries)
+def _holds(kind: str, entries: Sequence[Entry]) -> bool:
+    return any(entry.kind == kind for entry in entries)
+
+
+def _quantity(shown: Shown | None) -> int | None:
+    return None if shown is None else shown.quantity
 
 
 def _member(value: object) -> MemberId:

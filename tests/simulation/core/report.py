@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tests.simulation.core.faults import ALL_FAULTS
+from tests.simulation.core.outside import ACTS
 
 SHOWN_FAILURES = 10
 
@@ -18,12 +19,14 @@ class Report:
     failures: dict[int, str] = field(default_factory=dict)  # by seed
     figures: dict[str, str] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
+    acts: Counter[str] = field(default_factory=Counter)
     mutant: str = ""  # which of our rules was broken on purpose
 
     @property
     def missing_kinds(self) -> list[str]:
-        """Kinds of fault that never struck: a run of many seeds must have none."""
-        return [kind for kind in ALL_FAULTS if not self.faults[kind]]
+        """Faults that never struck and acts that nobody did: a run of many seeds must have none."""
+        faults = [kind for kind in ALL_FAULTS if not self.faults[kind]]
+        return faults + [f"act {name}" for name in ACTS if not self.acts[name]]
 
     def lines(self) -> list[str]:
         """The report for people."""
@@ -31,6 +34,8 @@ class Report:
         lines += [f"  {name}: {value}" for name, value in self.figures.items()]
         if self.faults:
             lines.append(f"  faults injected: {counted(self.faults)}")
+        if self.acts:
+            lines.append(f"  what the outside did: {counted(self.acts)}")
         for seed, failure in sorted(self.failures.items())[:SHOWN_FAILURES]:
             lines.append(f"  seed {seed} FAILED: {failure}")
             lines.append(f"    replay: {replay_command(seed, mutant=self.mutant)}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stockwright.ledger.state import Policy
-from tests.simulation.core.faults import GROUPS, PROCESS
+from tests.simulation.core.faults import GROUPS, OVERSLEEP, PROCESS
 
 RECONCILE_S = 300.0
 RATES = (0.02, 0.06, 0.15)
@@ -48,6 +48,10 @@ def scenario_of(seed: int) -> Scenario:
     rates = _rates(rng)
     # Orders are placed before or after our read by their times: that needs clocks that agree.
     order_evidence = seed // 2 % 2 == 0 and "clock_jump" not in rates
+    only_orders = order_evidence and rng.random() < 0.6
+    if not only_orders:
+        # Calls are all or nothing, says the protocol; where they are not, only complete orders show it.
+        rates.pop("write_partial", None)
     return Scenario(
         seed=seed,
         units=_units(rng),
@@ -57,7 +61,7 @@ def scenario_of(seed: int) -> Scenario:
         pace_s=rng.choice((0.3, 2.0, 8.0, 20.0)),
         replays=seed // 4 % 2 == 0,
         order_evidence=order_evidence,
-        only_orders=order_evidence and rng.random() < 0.6,
+        only_orders=only_orders,
         sells_below_zero=rng.random() < 0.7,
         bulk_raises=rng.random() < 0.5,
         membership_changes=rng.random() < 0.4,
@@ -67,6 +71,7 @@ def scenario_of(seed: int) -> Scenario:
             on_unknown=on_unknown,
             bulk_raise="once" if bulk_once else "sum",
             raise_settle_s=rng.choice((0.0, 5.0)),
+            rows_per_intent=2 if rng.random() < 0.1 else 250,
         ),
         rates=rates,
         replays_journal=seed % 4 == 0,
@@ -93,13 +98,32 @@ def _rates(rng: random.Random) -> dict[str, float]:
     if "clock_jump" in rates:
         # A clock that jumps breaks the one promise that needs it: that the dead time has passed. So where
         # clocks jump, no request arrives after its answer was given up, no read lags, no two workers overlap.
-        for kind in ("write_delayed", "write_in_progress_applied", "read_lagging", *PROCESS):
+        for kind in ("write_delayed", "write_in_progress_applied", "read_lagging", *PROCESS, *OVERSLEEP):
             rates.pop(kind, None)
     return rates
 
 
-_SHARE = {"refusals": 0.1, "outage": 0.15, "clock": 0.15}
-_SCALE = {"refusals": 0.2, "crashes": 0.5, "outage": 0.3, "clock": 0.5, "process": 0.5}
+_SHARE = {
+    "late": 0.1,
+    "subscription": 0.1,
+    "partial": 0.5,
+    "refusals": 0.1,
+    "outage": 0.15,
+    "clock": 0.15,
+    "oversleep": 0.4,
+    "restore": 0.1,
+}
+_SCALE = {
+    "late": 0.5,
+    "subscription": 0.5,
+    "refusals": 0.2,
+    "crashes": 0.5,
+    "outage": 0.3,
+    "clock": 0.5,
+    "process": 0.5,
+    "oversleep": 2.0,
+    "restore": 0.5,
+}
 
 
 def _rate(group: str, rng: random.Random) -> float:

@@ -112,7 +112,6 @@ class Shop:
         self.calls = 0
         self._stamp_resolution_s = stamp_resolution_s
         self._skew_s = skew_s
-        self._concurrent: set[str] = set()
         self._answers: dict[str, tuple[tuple[ChangeRow, ...], Answer]] = {}
 
     def stamp(self, now_s: float) -> float:
@@ -153,18 +152,11 @@ class Shop:
         known = self._answers.get(key)
         if known is not None and known[0] != rows:
             return Answer(Verdict.KEY_MISMATCH)
-        if known is not None and (self.replays or self._is_applied_already(key, known[1])):
+        if known is not None and self.replays:
             return known[1]
         answer = self._execute(key, rows, now_s=now_s, only=rows if only is None else only)
         self._answers[key] = (rows, answer)
         return answer
-
-    def say_in_progress(self, key: str) -> None:
-        """The shop has told a caller that a call with this key is running: of these it applies at most one."""
-        self._concurrent.add(key)
-
-    def _is_applied_already(self, key: str, answer: Answer) -> bool:
-        return key in self._concurrent and answer.verdict is Verdict.APPLIED
 
     def _execute(
         self, key: str, rows: tuple[ChangeRow, ...], *, now_s: float, only: tuple[ChangeRow, ...]

@@ -1,33 +1,43 @@
 """One seed: the real protocol with a simulated shop, network, database and two workers.
 
 Phase 1 is full of faults, phase 2 has none and must converge. Then a person answers what is frozen, one
-calm sale is passed on and counted, and nothing more may be written. The journal must replay to the state.
+calm sale is passed on and counted, and nothing more may be written, not even when deliveries come that
+are hours old. The journal must replay to the state.
 """
 
-import random
 import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from typing import Literal
 
-from stockwright.ledger import journal, protocol, wire
-from stockwright.ledger.state import FreezeCode, Observation, PoolState, Resolution, Resolve
-from tests.simulation.core.clock import Clock, instant
+from stockwright.ledger import journal, people, protocol, wire
+from stockwright.ledger.people import ONLY_ADOPT
+from stockwright.ledger.state import (
+    FreezeCode,
+    LedgerError,
+    Observation,
+    PoolState,
+    Resolution,
+    Resolve,
+    Tick,
+)
+from tests.simulation.core.clock import instant
 from tests.simulation.core.driver import Committed, Driver, Habits, Job, StepFunction, Worker, seen_as
-from tests.simulation.core.faults import CRASH_POINTS, Faults
-from tests.simulation.core.network import Network
 from tests.simulation.core.oracle import Oracle, Violation
-from tests.simulation.core.outside import Outside
 from tests.simulation.core.scenario import RECONCILE_S, Scenario
-from tests.simulation.core.shop import Application, LevelKey, Shop
-from tests.simulation.core.store import Store
-from tests.simulation.core.webhooks import Delivery, Webhooks
+from tests.simulation.core.shop import Application
+from tests.simulation.core.stage import JUMP_S, Stage
+from tests.simulation.core.store import Backup
+from tests.simulation.core.webhooks import HOURS_S, Delivery
 
-SWEEP_S = 20.0
 SETTLED_IN_S = 2 * RECONCILE_S
+MADE = 0.3  # of the acts, until one has been followed by a backup
+TWICE_S = 600.0  # at least between two losses of the database
 CALM_S = 45.0
-JUMP_S = 3600.0
+
+Catcher = Literal["", "oracle", "ledger", "crash"]
+"""Who noticed: an invariant of ours, an identity of the ledger's own, or merely code that fell over."""
 
 
 @dataclass(slots=True)
@@ -36,26 +46,18 @@ class Result:
 
     seed: int
     failure: str = ""
+    caught_by: Catcher = ""
     faults: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
+    acts: Counter[str] = field(default_factory=Counter)
     steps: int = 0
     convergence_s: float = 0.0
     calm_calls: int = 0
     calm_pools: int = 0
 
 
-@dataclass(slots=True)
-class Running:
-    """A job on a worker."""
-
-    worker: Worker
-    key: str
-    job: Job
-    dead: bool = False
-
-
-class Simulation:
-    """One run of one scenario."""
+class Simulation(Stage):
+    """One run of one scenario with our own protocol."""
 
     def __init__(
         self,
@@ -65,23 +67,8 @@ class Simulation:
         habits: Habits | None = None,
         trace: Callable[[str], None] | None = None,
     ) -> None:
-        self.scenario = scenario
-        self._rng = random.Random(scenario.seed)
-        self._trace = trace
+        super().__init__(scenario, trace=trace)
         self._habits = habits or Habits()
-        self.clock = Clock()
-        self.faults = Faults(self._rng, scenario.rates)
-        self.shop = Shop(
-            replays=scenario.replays,
-            stamp_resolution_s=scenario.stamp_resolution_s,
-            skew_s=scenario.shop_skew_s,
-        )
-        self.webhooks = Webhooks(clock=self.clock, shop=self.shop, faults=self.faults, rng=self._rng)
-        self.network = Network(clock=self.clock, shop=self.shop, faults=self.faults, rng=self._rng)
-        self.outside = Outside(
-            scenario, clock=self.clock, shop=self.shop, rng=self._rng, announce=self._changed
-        )
-        self.store = Store(self.outside.locations)
         self.oracle = Oracle(scenario, shop=self.shop, outside=self.outside)
         self.driver = Driver(
             clock=self.clock,
@@ -94,17 +81,15 @@ class Simulation:
             new_key=self._new_key,
             order_evidence=scenario.order_evidence,
         )
-        self.workers = [Worker("worker-1"), Worker("worker-2")]
-        self._running: list[Running] = []
         self._step = step
         self._keys = 0
         self._merchant_events: set[str] = set()
         self.steps = 0
+        self._backup: Backup | None = None
+        self._restored_at_s = float("-inf")
         self.result = Result(scenario.seed)
-        self.network.sell_at = self.outside.sell_at
         self.shop.on_application = self._executed
         self.driver.on_commit = self._committed
-        self.webhooks.deliver_to(self._receive)
 
     # --- one run ---
 
@@ -113,58 +98,33 @@ class Simulation:
         try:
             self._phases()
         except Violation as violation:
-            self.result.failure = f"{violation} (at {self.clock.now_s:.1f} s)"
+            self._fail("oracle", f"{violation} (at {self.clock.now_s:.1f} s)")
+        except LedgerError:
+            self._fail("ledger", f"at {self.clock.now_s:.1f} s: {traceback.format_exc(limit=-4)}")
         except Exception:  # noqa: BLE001  every defect of the code under test is a finding, not a crash of ours
-            self.result.failure = f"at {self.clock.now_s:.1f} s: {traceback.format_exc(limit=-4)}"
+            self._fail("crash", f"at {self.clock.now_s:.1f} s: {traceback.format_exc(limit=-4)}")
         self.result.faults = self.faults.counts
         self.result.events = self.oracle.counts
+        self.result.acts = self.outside.counts
         self.result.steps = self.steps
         return self.result
 
-    def forget(self) -> None:
-        """Let go of everything: its parts hold each other, and only a search for rubbish would find them."""
-        self.clock.forget()
-        self.__dict__.clear()
+    def _fail(self, caught_by: Catcher, failure: str) -> None:
+        self.result.caught_by, self.result.failure = caught_by, failure
 
     def _phases(self) -> None:
-        self._adopt()
+        self._begin()
         quiet_s = self._faulty_phase()
         self._converge(quiet_s)
         self._let_people_answer()
         self._calm_phase()
         self._quiet_phase()
+        self._late_phase()
         self._judge_history()
-
-    def _adopt(self) -> None:
-        self.faults.on = False
-        self.clock.after(0.0, self._sweep)
-        self.clock.after(0.0, self._reconcile)
-        self.clock.run_until(3.0)
-        self.faults.on = True
-
-    def _faulty_phase(self) -> float:
-        """The outside moves stock while everything may fail. Returns when it ends."""
-        at_s = self.clock.now_s
-        for _ in range(self.scenario.moves):
-            at_s += self._rng.expovariate(1 / self.scenario.pace_s)
-            self.clock.at(at_s, self._act)
-        self.clock.run_until(at_s + self._rng.uniform(0.0, 20.0))
-        self.faults.on = False
-        for worker in self.workers:
-            worker.clock_error_s = 0.0
-            self._start(worker)
-        return self.clock.now_s
-
-    def _act(self) -> None:
-        self._say("outside", "acts")
-        self.outside.act()
-        if self.faults.strikes("clock_jump"):
-            worker = self._rng.choice(self.workers)
-            worker.clock_error_s = self._rng.choice((-JUMP_S, JUMP_S, 0.0))
 
     def _converge(self, since_s: float) -> None:
         """I5: without faults every pool is in step, or frozen with a reason, in two reconcile periods."""
-        extra_s = JUMP_S + RECONCILE_S if "clock_jump" in self.scenario.rates else 0.0
+        extra_s = JUMP_S + RECONCILE_S if self.faults.counts["clock_jump"] else 0.0
         self.clock.run_until(since_s + SETTLED_IN_S + extra_s)
         for key, record in self.store.pools.items():
             self._judge_rest(key, record.state, "I5: after two reconcile periods without faults")
@@ -206,11 +166,17 @@ class Simulation:
             self.clock.run_until(self.clock.now_s + RECONCILE_S)
         for key in frozen:
             state = self.store.pools[key].state
-            if state is not None and state.frozen is not None:
+            if state is not None and state.frozen is not None and self._can_be_resolved(key, state):
                 raise Violation(
                     f"I9: {key} is still frozen after a person resolved it: {state.frozen.reason}"
                 )
             self._judge_rest(key, state, "after a person resolved the freeze")
+
+    def _can_be_resolved(self, key: str, state: PoolState) -> bool:
+        """Levels can be adopted only where one is shown."""
+        adopts = state.frozen is not None and state.frozen.code in ONLY_ADOPT
+        shown = any(self.shop.levels[level].available is not None for level in self.outside.scope_of(key))
+        return shown or not adopts
 
     def _resolve(self, key: str) -> None:
         """A person who knows the truth ends a freeze."""
@@ -218,10 +184,13 @@ class Simulation:
         if state is None or state.frozen is None:
             return
         at = instant(self.clock.now_s)
+        if self.clock.now_s < self._restored_at_s + self.scenario.policy.dead_time_s:
+            return  # who restored a backup waits until no request from before can arrive any more
         resolution, observation, reading = Resolution.WAS_NOT_APPLIED, None, None
         truth = self.oracle.pools[key]
         counted = state.stock if truth.tainted else self.oracle.stock(key)
-        if state.frozen.code in (FreezeCode.HISTORY_BEHIND, FreezeCode.PARTIAL):
+        half = state.intent is not None and self.oracle.was_half_applied(state.intent.key)
+        if half or state.frozen.code in ONLY_ADOPT:
             resolution = Resolution.ADOPT_LEVELS
             reading = self.network.read(self.outside.scope_of(key))
             levels = reading.levels if reading else {}
@@ -255,12 +224,18 @@ class Simulation:
             self._judge_rest(key, record.state, f"{CALM_S:.0f} s after one calm movement")
         self.result.calm_calls = self.network.reads + self.network.writes - calls
         self.result.calm_pools = len(self.outside.locations)
-        # a rise is read once more when it has settled
-        allowed = 3 if len(self.outside.locations) == 1 else 7
+        allowed = self._allowed_calls()
         if self.result.calm_calls > allowed:
             raise Violation(
                 f"I5: one calm movement took {self.result.calm_calls} calls, {allowed} are allowed"
             )
+
+    def _allowed_calls(self) -> int:
+        """One read and one write; a rise, which a transfer makes, is read once more when it has settled."""
+        scenario, calls = self.scenario, 3 if len(self.outside.locations) == 1 else 7
+        rows = max(len(self.outside.scope_of(key)) for key in self.store.pools)
+        more_intents = -(-rows // scenario.policy.rows_per_intent) - 1
+        return calls + 2 * max(more_intents, 0) * len(self.outside.locations)
 
     def _is_off(self, key: str) -> bool:
         state = self.store.pools[key].state
@@ -268,8 +243,7 @@ class Simulation:
 
     def _wait_for_reconcile(self) -> None:
         """Until late deliveries are through and a reconcile has just passed, so that it cannot help."""
-        if "webhook_delayed" in self.scenario.rates:
-            self.clock.run_until(self.clock.now_s + 1000.0)
+        self.clock.run_until(max(self.clock.now_s, self.webhooks.delayed_until_s))
         periods = int(self.clock.now_s / RECONCILE_S) + 1
         self.clock.run_until(periods * RECONCILE_S + 20.0)
 
@@ -279,6 +253,19 @@ class Simulation:
         self.clock.run_until(self.clock.now_s + RECONCILE_S)
         if self.network.writes != writes:
             raise Violation("I6: something was written although every level was in step")
+
+    def _late_phase(self) -> None:
+        """A delivery from hours ago meets a pool that has gone on: it moves nothing (I6)."""
+        if self.webhooks.last_s <= self.clock.now_s:
+            return
+        writes = self.network.writes
+        self._reconcile_s = self._sweep_s = HOURS_S  # nothing else happens; only the time is long
+        self.clock.run_until(self.webhooks.last_s + RECONCILE_S)
+        for key, record in self.store.pools.items():
+            self._judge_rest(key, record.state, "after deliveries that were hours late")
+        kept_out = any(record.state and record.state.excluded for record in self.store.pools.values())
+        if self.network.writes != writes and not kept_out:  # who was kept out for a day joins again
+            raise Violation("I6: something was written for a delivery that was hours late")
 
     def _judge_history(self) -> None:
         """I8: the journal alone gives the state, also through its stored form. A replay costs a tenth of a run."""
@@ -302,36 +289,48 @@ class Simulation:
         self._keys += 1
         return f"key-{self._keys}"
 
-    def _changed(self, level: LevelKey, event_id: str) -> None:
-        self._say("shop", lambda: f"{level} is {self.shop.levels[level].available}")
-        self.webhooks.announce(level, event_id)
-
     def _executed(self, application: Application) -> None:
         self._say("shop", lambda: f"applied {application}")
         self.oracle.executed(application)
         for row in application.rows:
             self._changed(row.level, application.key)
 
-    def _receive(self, delivery: Delivery) -> None:
-        if not self.store.is_new_delivery(delivery.delivery_id):
-            return
-        if self._habits.dedupes_by_event and delivery.event_id in self._merchant_events:
-            return
+    def _move(self) -> None:
+        self.outside.act()
+        if "restored_backup" in self.scenario.rates and self.faults.on:
+            self._risk_the_database()
+
+    def _risk_the_database(self) -> None:
+        """A backup is made at some act; at a later one the database may be lost."""
+        if self._backup is None:
+            self._backup = self.store.backup() if self._rng.random() < MADE else None
+        elif self.clock.now_s > self._restored_at_s + TWICE_S and self.faults.strikes("restored_backup"):
+            self._restore(self._backup)
+
+    def _restore(self, backup: Backup) -> None:
+        """The backup is older than the shop. No level proves it, so who restores says so (and stops both)."""
+        self._restored_at_s = self.clock.now_s
+        for worker in self.workers:
+            self._crash(worker, at="the loss of the database")
+        self.store.restore(backup)
+        at = instant(self.clock.now_s)
+        for key, record in self.store.pools.items():
+            self.oracle.restored(key)
+            before = record.state
+            if before is not None:
+                step = people.freeze(before, at, code=FreezeCode.HISTORY_BEHIND, reason="restored a backup")
+                self.store.save(key, was=before, state=step.state, entries=step.entries, fenced=True)
+                self._committed(Committed(key, "person", before, step, Tick(at=at), None))
+
+    def _job(self, worker: Worker, key: str) -> Job:
+        return self.driver.job(worker, key)
+
+    def _is_dropped(self, delivery: Delivery) -> bool:
+        if not self._habits.dedupes_by_event:
+            return False
+        known = delivery.event_id in self._merchant_events
         self._merchant_events.add(delivery.event_id)
-        key = delivery.level.location
-        self.store.receive(key, member=self.outside.ids[delivery.level], available=delivery.available)
-        self._wake(key)
-
-    def _reconcile(self) -> None:
-        for key in self.store.pools:
-            self.store.receive(key)
-            self._wake(key)
-        self.clock.after(RECONCILE_S, self._reconcile)
-
-    def _sweep(self) -> None:
-        for key in self.store.pools:
-            self._wake(key)
-        self.clock.after(SWEEP_S, self._sweep)
+        return known
 
     def _committed(self, committed: Committed) -> None:
         self.steps += 1
@@ -339,78 +338,13 @@ class Simulation:
         self.oracle.committed(committed)
         frozen = committed.step.state and committed.step.state.frozen
         if frozen and self.faults.on and not (committed.before and committed.before.frozen):
-            self.clock.after(self._rng.uniform(5.0, 120.0), lambda: self._resolve(committed.key))
+            answers_in_s = self._rng.uniform(5.0, 120.0)
+            if frozen.code is FreezeCode.HISTORY_BEHIND:
+                answers_in_s += self.scenario.policy.dead_time_s
+            self.clock.after(answers_in_s, lambda: self._resolve(committed.key))
         if committed.step.wake_at is not None:
             wake_in_s = (committed.step.wake_at - instant(self.clock.now_s)).total_seconds()
             self.clock.after(wake_in_s + 0.1, lambda: self._wake(committed.key))
-
-    # --- workers ---
-
-    def _wake(self, key: str) -> None:
-        """Start a job, if there is work, a worker and nobody on it (or a second worker by fault)."""
-        if not self.store.has_work(key, now_s=self.clock.now_s):
-            return
-        up = [worker for worker in self.workers if not worker.down]
-        if not up:
-            return
-        worker = up[0] if len(up) == 1 else self._rng.choice(up)
-        held = self.store.is_held(key, now_s=self.clock.now_s)
-        if held and not self.faults.strikes("second_worker"):
-            return
-        self.store.take(key, worker=worker.name, now_s=self.clock.now_s)
-        running = Running(worker, key, self.driver.job(worker, key))
-        self._running.append(running)
-        self._advance(running)
-
-    def _advance(self, running: Running) -> None:
-        if running.dead:
-            return
-        try:
-            pause = next(running.job)
-        except StopIteration:
-            self._running.remove(running)
-            self._wake(running.key)
-            return
-        delay_s = pause.delay_s
-        if self.faults.on:
-            if pause.point in CRASH_POINTS and self.faults.strikes(f"crash_{pause.point}"):
-                self._crash(running.worker, at=pause.point)
-                return
-            delay_s += self._held_up_s()
-        self.clock.after(delay_s, partial(self._advance, running))
-
-    def _held_up_s(self) -> float:
-        if self.faults.strikes("pause_short"):
-            return self._rng.uniform(1.0, 14.0)
-        if not self.faults.strikes("pause_long"):
-            return 0.0
-        # A worker that wakes just when another one has waited for the dead time does the most harm.
-        dead_s = self.scenario.policy.dead_time_s
-        return self._rng.choice((self._rng.uniform(15.0, 90.0), self._rng.uniform(dead_s, dead_s + 1.0)))
-
-    def _crash(self, worker: Worker, *, at: str) -> None:
-        """The process is gone with all its jobs; requests on their way go on without it."""
-        self._say(worker.name, lambda: f"crashed at {at}")
-        worker.down = True
-        for running in self._running:
-            running.dead = running.dead or running.worker is worker
-        self._running = [running for running in self._running if not running.dead]
-        long = self.faults.strikes("outage")
-        restart_s = self._rng.uniform(60.0, 400.0) if long else self._rng.uniform(0.5, 5.0)
-        self.clock.after(restart_s, lambda: self._start(worker))
-
-    def _start(self, worker: Worker) -> None:
-        if worker.down:
-            worker.down = False
-            self.store.release_all(worker=worker.name)
-            for key in self.store.pools:
-                self._wake(key)
-
-    # --- telling ---
-
-    def _say(self, who: str, what: str | Callable[[], str]) -> None:
-        if self._trace is not None:
-            self._trace(f"{self.clock.now_s:9.2f}  {who:9}  {what if isinstance(what, str) else what()}")
 
 
 def _told(committed: Committed) -> str:

@@ -4,7 +4,7 @@ Everything here survives a crash. Each method is one transaction: it happens who
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from stockwright.ledger.state import Entry, MemberId, PoolState
@@ -30,6 +30,13 @@ class PoolRecord:
     events: list[Event] = field(default_factory=list)
     arrived: int = 0
     pending_effects: set[str] = field(default_factory=set)
+
+
+class Backup(NamedTuple):
+    """A copy of the database as it was at one moment."""
+
+    pools: Mapping[str, PoolRecord]
+    deliveries: frozenset[str]
 
 
 class Lease(NamedTuple):
@@ -94,6 +101,16 @@ class Store:
         for key in [key for key, lease in self._leases.items() if lease.holder == worker]:
             del self._leases[key]
 
+    # --- backups ---
+
+    def backup(self) -> Backup:
+        return Backup(_copied(self.pools), frozenset(self.deliveries))
+
+    def restore(self, backup: Backup) -> None:
+        """All that was stored since is gone."""
+        self.pools = _copied(backup.pools)
+        self.deliveries = set(backup.deliveries)
+
     # --- steps ---
 
     def save(
@@ -123,6 +140,19 @@ class Store:
         """Come back no later than this."""
         record = self.pools[key]
         record.wake_at_s = at_s if record.wake_at_s is None else min(at_s, record.wake_at_s)
+
+
+def _copied(pools: Mapping[str, PoolRecord]) -> Mapping[str, PoolRecord]:
+    """States and entries never change, so they are shared; the lists that grow are not."""
+    return {
+        key: replace(
+            record,
+            journal=list(record.journal),
+            events=list(record.events),
+            pending_effects=set(record.pending_effects),
+        )
+        for key, record in pools.items()
+    }
 
 
 def _version(state: PoolState | None) -> int:
