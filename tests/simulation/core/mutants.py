@@ -26,6 +26,8 @@ from tests.simulation.core.scenario import scenario_of
 from tests.simulation.core.simulation import Simulation
 
 KILLED_WITHIN = 1_000
+KILLERS = ("oracle", "ledger")
+"""Who must have noticed: a mutant whose code merely falls over shows nothing about our invariants."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +251,7 @@ def hunt(name: str, *, seeds: range = range(KILLED_WITHIN)) -> Kill:
     mutant = MUTANTS[name]
     for tried, seed in enumerate(seeds, 1):
         result = Simulation(scenario_of(seed), step=mutant.step, habits=mutant.habits).run()
-        if result.caught_by in ("oracle", "ledger"):
+        if result.caught_by in KILLERS:
             violation = result.failure.strip().splitlines()[-1]
             return Kill(name=name, seed=seed, tried=tried, violation=violation)
     return Kill(name=name, seed=None, tried=len(seeds), violation="")
