@@ -46,8 +46,6 @@ class Scope:
     drops: int = 1  # webhooks that never come
     duplicates: int = 1  # wake-ups without a reason
     in_progress: int = 0  # answers "in progress" although the request arrives too
-    replays: bool = True
-    at_most_once: bool = True  # of two calls with one key that run at a time the shop applies at most one
     policy: Policy = POLICY
 
 
@@ -98,7 +96,6 @@ class World(NamedTuple):
     missed: bool
     hands: tuple[Hand, ...]
     flights: tuple[Flight, ...]
-    answers: tuple[tuple[str, bool], ...]  # key -> applied, as the shop remembers it
     left: Budget
 
 
@@ -167,7 +164,7 @@ class Explorer:
             scope.changes, scope.losses, scope.crashes, scope.drops, scope.duplicates, scope.in_progress
         )
         hands = (IDLE,) * scope.workers
-        return World(ledger, levels, stamps, 0, 0, 1, False, False, hands, (), (), left)
+        return World(ledger, levels, stamps, 0, 0, 1, False, False, hands, (), left)
 
     # --- judging ---
 
@@ -264,14 +261,10 @@ class Explorer:
             yield Act(f"{flight.key}: in progress", self._answered(told, flight, Outcome.IN_PROGRESS))
 
     def _executed(self, world: World, flight: Flight) -> tuple[World, bool]:
-        known = dict(world.answers)
-        known_applied = self._scope.at_most_once and known.get(flight.key, False)
-        if known_applied or (self._scope.replays and flight.key in known):
-            return world, known[flight.key]
         applied = all(world.levels[index] == start for index, _, start in flight.rows)
         if applied:
             world = self._moved(world, tuple((index, delta) for index, delta, _ in flight.rows))
-        return world._replace(answers=(*world.answers, (flight.key, applied))), applied
+        return world, applied
 
     def _answered(self, world: World, flight: Flight, outcome: Outcome) -> World:
         if flight.worker < 0:
@@ -368,7 +361,6 @@ class Explorer:
                 world.missed,
                 tuple(sorted(self._hand_key(world, index) for index in range(len(world.hands)))),
                 tuple(sorted(flights)),
-                tuple(applied for key, applied in world.answers if self._role(world, key) == "open"),
                 world.left,
             )
         )
@@ -470,10 +462,6 @@ LARGE = {
     "three members": Scope(members=3, drops=0, duplicates=0),
     "three changes": Scope(changes=3, drops=0, duplicates=0),
     "two lost answers": Scope(losses=2, drops=0, duplicates=0),
-    "in progress, replays": Scope(in_progress=1, drops=0, duplicates=0),
-    "in progress, re-evaluates": Scope(in_progress=1, replays=False, drops=0, duplicates=0),
-    "in progress, may apply twice": Scope(
-        in_progress=1, replays=False, at_most_once=False, drops=0, duplicates=0
-    ),
+    "in progress": Scope(in_progress=1, drops=0, duplicates=0),
 }
 """The whole small scope, by `--exhaustive`."""
