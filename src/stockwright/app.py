@@ -21,7 +21,7 @@ from stockwright.opening import cipher, keyring, utc_now
 from stockwright.sending import send_queue
 from stockwright.settings import Settings
 from stockwright.shopify.client import ShopifyClients
-from stockwright.shopify.errors import ErrorCode, ShopifyError
+from stockwright.shopify.errors import ShopifyError
 from stockwright.shopify.transport import open_http
 from stockwright.store import keys, wake
 from stockwright.store.database import pool
@@ -32,7 +32,6 @@ from stockwright.store.waves import ALERTS
 _ROUNDS = 6  # reads of one product in one job; a key that needs more gives way to others first
 _NEXT_TURN_S = 1.0
 _PAUSE_S = (0.01, 0.06)  # between rounds: two writers that met should not meet again
-_SHUT_OUT = frozenset({ErrorCode.UNAUTHORIZED, ErrorCode.SHOP_LOCKED})
 
 
 @asynccontextmanager
@@ -80,7 +79,7 @@ async def handle_key(deps: Deps, key: Key) -> None:
     try:
         await _take_through(deps, key)
     except ShopifyError as error:
-        if error.code not in _SHUT_OUT:
+        if not error.shuts_out:
             raise
         await upkeep.pause_shop(deps, key.shop_id, reason=str(error))
 

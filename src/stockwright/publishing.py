@@ -15,7 +15,6 @@ from stockwright.model import JsonObject, Key, ProductGid, RunId
 from stockwright.remembering import load_memories, refused_json, save_answer, wake_by
 from stockwright.reporting import report_failure
 from stockwright.shopify.budget import Priority
-from stockwright.shopify.errors import ErrorCode, ShopifyError
 from stockwright.shopify.publications import MAX_PLACEMENTS, Placement, PlacementReply
 from stockwright.situations import Placing
 from stockwright.store import keys, runs, wake
@@ -28,7 +27,6 @@ _EFFECT_STATE = {
     AnswerKind.NOT_SENT: "failed",
     AnswerKind.UNKNOWN: "unknown",
 }
-_SHUT_OUT = frozenset({ErrorCode.UNAUTHORIZED, ErrorCode.SHOP_LOCKED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +91,9 @@ async def _send(deps: Deps, key: Key, run_id: RunId, action: Action, ready: Sequ
     replies = await send(rows, priority=priority)
     again = await _record_surely(deps, key, run_id, list(zip(ready, replies, strict=True)), client.requests)
     problem = replies[0].problem
-    if problem is not None and _shuts_out(problem):
+    if problem is not None and problem.shuts_out:
         raise problem
     return again
-
-
-def _shuts_out(problem: ShopifyError) -> bool:
-    return problem.permanent and problem.code in _SHUT_OUT
 
 
 Answered = Sequence[tuple[_Ready, PlacementReply]]

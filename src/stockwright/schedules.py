@@ -49,6 +49,12 @@ def local_moment(text: str, zone: ZoneInfo) -> datetime:
     return moment
 
 
+def is_often(subscription: str) -> bool:
+    """Whether a topic, as an automation names it, is a schedule of an hour or less."""
+    topic = subscription.partition("+")[0].strip().lower()
+    return topic.startswith(SCHEDULER_PREFIX) and topic.removeprefix(SCHEDULER_PREFIX) in _MINUTES
+
+
 def newest_slot(topic: str, now: datetime, zone: ZoneInfo) -> datetime:
     """The latest slot of a schedule that is not after `now`.
 

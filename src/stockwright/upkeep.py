@@ -4,8 +4,8 @@ Each pass may be done twice or by two at once; a shop that fails does not keep t
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import structlog
@@ -14,7 +14,6 @@ from stockwright.automations import kind_named
 from stockwright.deps import Deps, refresh_shop
 from stockwright.model import (
     RECONCILE,
-    SCHEDULER_PREFIX,
     WHOLE_SHOP,
     EventId,
     NewEvent,
@@ -23,7 +22,8 @@ from stockwright.model import (
     StockwrightError,
 )
 from stockwright.people import stop_mail
-from stockwright.shopify.errors import ErrorCode, ShopifyError
+from stockwright.schedules import is_often
+from stockwright.shopify.errors import ShopifyError
 from stockwright.shopify.subscriptions import TOPIC_PREFIX, WEBHOOK_PATH
 from stockwright.shopify.transport import is_loopback
 from stockwright.store import arrivals, automations, inbox, offer_orders, shops, webhook_subscriptions
@@ -37,7 +37,7 @@ LOG = structlog.get_logger(__name__)
 
 UNINSTALLED = "shopify/app/uninstalled"
 NEW_ORDER = "shopify/orders/create"
-_SHUT_OUT = frozenset({ErrorCode.UNAUTHORIZED, ErrorCode.SHOP_LOCKED})
+TURN = timedelta(hours=1)
 
 NO_PUBLIC_URL = (
     "STOCKWRIGHT_PUBLIC_URL is not set, so the shop cannot tell us of changes; they are found at the next "
@@ -48,31 +48,30 @@ NO_PUBLIC_URL = (
 
 @dataclass(frozen=True, kw_only=True)
 class Upkeep:
-    """The passes, with what they need."""
+    """The passes, with what they need. Call the hourly ones often: a shop that failed has its turn again at once."""
 
     deps: Deps
     public_url: str | None
+    turns: dict[tuple[str, ShopId], datetime] = field(default_factory=dict)  # when a shop's next turn is
 
     async def repair_subscriptions(self) -> None:
-        """Make the webhook subscriptions of every active shop what its automations need."""
-        if self.public_url is None:
-            LOG.warning("no public address is set: changes are found by reconciliation only")
-            return
-        await self._for_each("active", self._repair)
+        """Make the webhook subscriptions of active shops what their automations need: at start and hourly."""
+        await self._hourly("subscriptions", self._repair)
 
     async def refresh_shops(self) -> None:
-        """Read name, time zone, locations and scopes of every active shop again."""
-        await self._for_each("active", self._refresh)
+        """Read name, time zone, locations and scopes of active shops again: at start and hourly."""
+        await self._hourly("shop", self._refresh)
 
     async def look_at_paused(self) -> None:
         """Go on with the shops that let us in again."""
-        await self._for_each("paused", lambda shop: resume_shop(self.deps, shop))
+        for shop in await self._shops("paused"):
+            await self._tried(shop, lambda shop: resume_shop(self.deps, shop))
 
     async def reconcile(self) -> None:
-        """Have every shared stock observed whose automation has no schedule of its own."""
+        """Have every shared stock observed whose automation does not do so itself every hour or oftener."""
         async with self.deps.database.connection() as conn:
             rows = await automations.list_all(conn)
-        await observe(self.deps, [row for row in rows if not _has_schedule(row)])
+        await observe(self.deps, [row for row in rows if not _looks_often(row)])
 
     async def close_uninstalled(self) -> None:
         """Stop the work for shops that have removed the app, and all their mail."""
@@ -86,6 +85,11 @@ class Upkeep:
             await stop_mail(self.deps, shop_id)
 
     async def _repair(self, shop: Shop) -> None:
+        if self.public_url is None:
+            LOG.warning(
+                "no public address is set: changes are found by reconciliation only", shop=shop.domain
+            )
+            return
         problems = [
             one for one in await subscribe(self.deps, shop, public_url=self.public_url) if one.problem
         ]
@@ -95,26 +99,37 @@ class Upkeep:
     async def _refresh(self, shop: Shop) -> None:
         await refresh_shop(self.deps, shop.shop_id)
 
-    async def _for_each(self, status: str, work: Callable[[Shop], Awaitable[object]]) -> None:
-        async with self.deps.database.connection() as conn:
-            found = [shop for shop in await shops.list_all(conn) if shop.status == status]
-        for shop in found:
-            try:
-                await work(shop)
-            except ShopifyError as error:
-                await self._report(shop, error)
+    async def _hourly(self, name: str, work: Callable[[Shop], Awaitable[object]]) -> None:
+        now = self.deps.clock()
+        for shop in await self._shops("active"):
+            turn = name, shop.shop_id
+            if now >= self.turns.get(turn, now) and await self._tried(shop, work):
+                self.turns[turn] = now + TURN
 
-    async def _report(self, shop: Shop, error: ShopifyError) -> None:
-        if error.code in _SHUT_OUT and shop.status == "active":
+    async def _shops(self, status: str) -> list[Shop]:
+        async with self.deps.database.connection() as conn:
+            return [shop for shop in await shops.list_all(conn) if shop.status == status]
+
+    async def _tried(self, shop: Shop, work: Callable[[Shop], Awaitable[object]]) -> bool:
+        """Whether the work was done; what hinders one shop does not hinder the others."""
+        try:
+            await work(shop)
+        except StockwrightError as error:
+            await self._report(shop, error)
+            return False
+        return True
+
+    async def _report(self, shop: Shop, error: StockwrightError) -> None:
+        if isinstance(error, ShopifyError) and error.shuts_out and shop.status == "active":
             await pause_shop(self.deps, shop.shop_id, reason=str(error))
         elif shop.status == "active":
             LOG.warning(
-                "a shop could not be asked; it is asked again later", shop=shop.domain, error=str(error)
+                "a shop could not be looked after; it is tried again", shop=shop.domain, error=str(error)
             )
 
 
-def _has_schedule(row: AutomationRow) -> bool:
-    return any(topic.startswith(SCHEDULER_PREFIX) for topic in row.topics)
+def _looks_often(row: AutomationRow) -> bool:
+    return any(is_often(text) for text in row.topics)
 
 
 # --- one shop ---------------------------------------------------------------------------------------------
@@ -179,13 +194,15 @@ def checked_public_url(shop: Shop, public_url: str | None) -> str:
 
 async def pause_shop(deps: Deps, shop_id: ShopId, *, reason: str) -> None:
     """Stop the work for a shop that does not let us in; it is asked again at every reconciliation."""
-    LOG.error("a shop shuts us out; its work is paused", shop_id=shop_id, reason=reason)
     async with deps.database.connection() as conn:
-        await shops.set_status(conn, shop_id, "paused", reason=reason)
+        if await shops.move_status(conn, shop_id, "paused", was="active", reason=reason):
+            LOG.error("a shop shuts us out; its work is paused", shop_id=shop_id, reason=reason)
 
 
 async def resume_shop(deps: Deps, shop: Shop) -> None:
     """Go on with a shop that answers again, and observe all that happened meanwhile.
+
+    Does nothing to a shop whose status has changed since `shop` was read: a person may have stopped it.
 
     Raises:
         ShopifyError: it still does not let us in.
@@ -193,7 +210,8 @@ async def resume_shop(deps: Deps, shop: Shop) -> None:
     deps.clients.forget(shop.shop_id)
     await refresh_shop(deps, shop.shop_id)
     async with deps.database.connection() as conn:
-        await shops.set_status(conn, shop.shop_id, "active")
+        if not await shops.move_status(conn, shop.shop_id, "active", was=shop.status):
+            return
         rows = await automations.list_all(conn, shop.shop_id)
     LOG.info("a shop lets us in again; its work goes on", shop=shop.domain)
     await observe(deps, rows)

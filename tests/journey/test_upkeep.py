@@ -7,7 +7,7 @@ from stockwright import app
 from stockwright.model import Key, StockwrightError
 from stockwright.store import automations, pools, shops
 from stockwright.store.shops import Shop
-from stockwright.upkeep import Upkeep, public_url_of, remove_shop, resume_shop, subscribe
+from stockwright.upkeep import Upkeep, pause_shop, public_url_of, remove_shop, resume_shop, subscribe
 from tests.journey.listings import add_listing
 from tests.journey.service import PUBLIC_URL, Service, play
 from tests.journey.test_shared_stock import ACROSS, WITHIN, start
@@ -112,6 +112,80 @@ def test_reconciliation_finds_what_no_webhook_told_and_leaves_schedules_alone(da
         await service.settle()
         assert kept.levels() == [9, 9, 9]
         assert shared.levels() == [9, 10, 10], "its own schedule looks at it"
+
+    play(database, story)
+
+
+def test_an_automation_that_looks_seldom_is_reconciled_all_the_same(database) -> None:
+    async def story(service: Service) -> None:
+        poster = await start(service, ACROSS)
+        async with service.database.connection() as conn:
+            await conn.execute("update automations set topics = '{mechanic/scheduler/monthly+1.hour}'")
+        service.shop.subscriptions.clear()
+        poster.sell("A")
+        await upkeep(service).reconcile()
+        await service.settle()
+        assert poster.levels() == [9, 9, 9]
+
+    play(database, story)
+
+
+async def subscribed(service: Service) -> set[str]:
+    return {one.topic for one in service.shop.subscriptions.by_gid.values()}
+
+
+def test_a_shop_that_cannot_be_looked_after_hinders_no_other(database) -> None:
+    async def story(service: Service) -> None:
+        await start(service, ACROSS)
+        unreadable = shops.NewShop(
+            domain="a-first.myshopify.com",
+            api_url="https://a-first.myshopify.com",
+            auth_mode="access_token",
+            secrets=b"sealed with a key that is lost",
+        )
+        async with service.database.connection() as conn:
+            await shops.add(conn, unreadable)
+        service.shop.subscriptions.clear()
+        await upkeep(service).repair_subscriptions()
+        assert await subscribed(service) == {"APP_UNINSTALLED", "INVENTORY_LEVELS_UPDATE"}
+
+    play(database, story)
+
+
+def test_a_shop_whose_turn_failed_has_it_again_at_once_and_else_hourly(database) -> None:
+    async def story(service: Service) -> None:
+        await start(service, ACROSS)
+        passes = upkeep(service)
+        service.shop.subscriptions.clear()
+        service.shop.faults.next("webhookSubscriptions", Fault.INTERNAL_ERROR, count=3)
+        await passes.repair_subscriptions()
+        assert await subscribed(service) == set()
+        await passes.repair_subscriptions()
+        assert await subscribed(service) == {"APP_UNINSTALLED", "INVENTORY_LEVELS_UPDATE"}
+        service.requests.clear()
+        await passes.repair_subscriptions()
+        assert service.requests == []
+        await service.move(3600)
+        await passes.repair_subscriptions()
+        assert service.requests != []
+
+    play(database, story)
+
+
+def test_a_shop_that_a_person_stops_is_neither_paused_nor_resumed_over_that(database) -> None:
+    async def story(service: Service) -> None:
+        await start(service, ACROSS)
+        await pause_shop(service.deps, service.shop_id, reason="its token is refused")
+
+        async def stop(_point: str) -> None:
+            async with service.database.connection() as conn:
+                await shops.set_status(conn, service.shop_id, "stopped", reason="ann paused it.")
+
+        service.seam = stop
+        await upkeep(service).look_at_paused()
+        assert (await stored(service)).status == "stopped"
+        await pause_shop(service.deps, service.shop_id, reason="its token is refused")
+        assert (await stored(service)).status_reason == "ann paused it."
 
     play(database, story)
 

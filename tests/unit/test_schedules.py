@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from stockwright.model import SCHEDULER_PREFIX, SCHEDULES, StockwrightError, Subscription, parse_subscription
-from stockwright.schedules import due_slot, local_moment, newest_slot, next_slot, time_zone
+from stockwright.schedules import due_slot, is_often, local_moment, newest_slot, next_slot, time_zone
 
 NEW_YORK = ZoneInfo("America/New_York")  # 2026: forward on 8 March at 2:00, back on 1 November at 2:00
 KOLKATA = ZoneInfo("Asia/Kolkata")  # +5:30
@@ -127,6 +127,12 @@ def test_a_local_time_is_a_moment_in_the_shops_zone(text: str, zone: str, moment
 def test_a_local_time_that_is_none_is_refused_with_what_to_write(text: str, told: str) -> None:
     with pytest.raises(StockwrightError, match=told):
         local_moment(text, ZoneInfo("Europe/Berlin"))
+
+
+def test_schedules_of_an_hour_or_less_are_often() -> None:
+    often = {name for name in SCHEDULES if is_often(SCHEDULER_PREFIX + name)}
+    assert often == {"10min", "15min", "20min", "30min", "hourly"}
+    assert is_often("mechanic/scheduler/10min+1.minute") and not is_often("shopify/scheduler/10min")
 
 
 # --- topics with delays -------------------------------------------------------------------------------------

@@ -391,6 +391,21 @@ def test_a_token_that_another_process_renewed_is_taken_without_asking_again() ->
     assert shop.requests[1].headers["X-Shopify-Access-Token"] == "shpat_other"
 
 
+@pytest.mark.parametrize(
+    ("code", "permanent", "shut_out"),
+    [
+        (ErrorCode.UNAUTHORIZED, True, True),
+        (ErrorCode.UNAUTHORIZED, False, False),
+        (ErrorCode.SHOP_LOCKED, True, True),
+        (ErrorCode.ACCESS_DENIED, True, False),
+    ],
+)
+def test_a_shop_shuts_us_out_when_no_new_token_helps(
+    code: ErrorCode, permanent: bool, shut_out: bool
+) -> None:
+    assert ShopifyError(code, "told", permanent=permanent).shuts_out is shut_out
+
+
 GRANT_ANSWERS = [
     (httpx2.Response(400, json={"error": "invalid_client"}), ErrorCode.UNAUTHORIZED, "client id and secret"),
     (httpx2.Response(403, json={"error": "shop_not_permitted"}), ErrorCode.UNAUTHORIZED, "same organisation"),

@@ -147,6 +147,14 @@ async def set_status(conn: AsyncConnection, shop_id: ShopId, status: str, *, rea
     await _change(conn, shop_id, SQL.set_status, {"status": status, "reason": reason})
 
 
+async def move_status(
+    conn: AsyncConnection, shop_id: ShopId, status: str, *, was: str, reason: str = ""
+) -> bool:
+    """The same if it still has the status `was`; False when somebody changed it meanwhile, or removed the shop."""
+    values = {"shop_id": shop_id, "status": status, "was": was, "reason": reason}
+    return (await conn.execute(SQL.move_status, values)).rowcount == 1
+
+
 async def set_settings(conn: AsyncConnection, shop_id: ShopId, *, plan: str, on_unknown: str) -> None:
     """Change a shop's plan (premium | free) and its rule for unknown outcomes (settle | certain)."""
     await _change(conn, shop_id, SQL.set_settings, {"plan": plan, "on_unknown": on_unknown})

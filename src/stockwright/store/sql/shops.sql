@@ -47,5 +47,9 @@ where shop_id = %(shop_id)s;
 -- set_status: active, paused or uninstalled, and why
 update shops set status = %(status)s, status_reason = %(reason)s where shop_id = %(shop_id)s;
 
+-- move_status: the same, unless somebody changed it meanwhile
+update shops set status = %(status)s, status_reason = %(reason)s
+where shop_id = %(shop_id)s and status = %(was)s;
+
 -- set_settings: plan and the rule for unknown outcomes
 update shops set plan = %(plan)s, on_unknown = %(on_unknown)s where shop_id = %(shop_id)s;
