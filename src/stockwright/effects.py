@@ -11,12 +11,14 @@ from time import monotonic
 
 import structlog
 
+from stockwright.alarms import frozen_alarm, refused_alarm, stale_alarm
 from stockwright.automations.contract import PoolChange, PoolView
 from stockwright.bookkeeping import Owner, load_pool, save_change, view_of
 from stockwright.deps import Deps, policy_of
 from stockwright.ledger import protocol
 from stockwright.ledger.state import Intent, Next, Outcome, Policy, Reply, Step
 from stockwright.model import EffectId, ItemGid, JsonObject, Key, LocationGid, PoolId, RunId
+from stockwright.reporting import report_failure
 from stockwright.shopify.errors import ShopifyError
 from stockwright.shopify.writes import AdjustReply, AdjustRow
 from stockwright.store import keys, pools, runs, shops, situations, wake
@@ -184,6 +186,7 @@ def _reply(deps: Deps, intent: Intent, answer: AdjustReply) -> Reply:
         outcome=Outcome(answer.outcome.value),
         detail=answer.detail,
         offenders=offenders,
+        retry_after_s=answer.retry_after_s or 0.0,
     )
 
 
@@ -229,7 +232,22 @@ async def _record(deps: Deps, sending: Sending, attempt: int, pool: _Pool, sent:
         await _close(conn, sending, attempt, sent.reply, change.step, now)
         await runs.add_requests(conn, pool.owner.shop_id, sending.run_id, sent.requests)
         await _wake_by(conn, sending.key, change.wake_at(now))
+        if (alarm := _alarm(change, sent)) is not None:
+            await _tell(conn, deps, sending, alarm)
     return change.step
+
+
+def _alarm(change: PoolChange, sent: _Sent) -> JsonObject | None:
+    """What a person must be told of; a shop that shuts us out is paused instead."""
+    frozen, problem = frozen_alarm([change]), sent.problem
+    if frozen is None and problem is not None and problem.permanent and not problem.shuts_out:
+        return refused_alarm(change, str(problem), problem.code.value)
+    return frozen or stale_alarm(change, sent.reply.outcome)
+
+
+async def _tell(conn: Connection, deps: Deps, sending: Sending, alarm: JsonObject) -> None:
+    if await runs.report_error(conn, sending.key.shop_id, sending.run_id, alarm):
+        await report_failure(conn, deps, sending.run_id)
 
 
 async def _close(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stockwright import scanning
+from stockwright.alarms import with_alarm
 from stockwright.alerting import check_waiting, note_offers, save_look, tells_news, wake_hand_out
 from stockwright.automations import recording
 from stockwright.automations.contract import (
@@ -46,7 +47,7 @@ from stockwright.reporting import report_failure
 from stockwright.restock_mail import queue_restock_mail
 from stockwright.shopify.budget import Priority
 from stockwright.shopify.client import ShopifyClient
-from stockwright.shopify.errors import ShopifyError
+from stockwright.shopify.errors import ErrorCode, ShopifyError
 from stockwright.situations import (
     Loaded,
     Placing,
@@ -66,6 +67,8 @@ from stockwright.store.items import ItemRow
 from stockwright.store.runs import EffectRow, RunRow
 
 _CONFLICTS = 5  # decisions in a row that another writer may void before the key backs off
+_TOLD_FROM = 3  # failures in a row, when points are short
+_PASSES = (ErrorCode.BUDGET, ErrorCode.THROTTLED)
 _ITEM = "gid://shopify/InventoryItem/"
 
 
@@ -108,7 +111,15 @@ async def _run(deps: Deps, key: Key) -> Ran:
     loaded = await load(deps, key)
     if loaded is None:
         return Ran()
-    if key.subject.startswith(_ITEM):
+    try:
+        return await _decide(deps, loaded)
+    except ShopifyError as error:
+        await _save_failed_read(deps, loaded, error)
+        raise
+
+
+async def _decide(deps: Deps, loaded: Loaded) -> Ran:
+    if loaded.key.subject.startswith(_ITEM):
         return await _route_item(deps, loaded)
     try:
         need = loaded.automation.needs(loaded.situation)
@@ -121,9 +132,6 @@ async def _run(deps: Deps, key: Key) -> Ran:
         return await _decide_one(deps, loaded, need)
     except NameNotFound as error:
         return await _report_names(deps, loaded, error)
-    except ShopifyError as error:
-        await _save_failed_read(deps, loaded, error)
-        raise
 
 
 async def _decide_one(deps: Deps, loaded: Loaded, need: NoRead | ReadProduct | ReadShown) -> Ran:
@@ -135,8 +143,7 @@ async def _decide_one(deps: Deps, loaded: Loaded, need: NoRead | ReadProduct | R
         requests = client.requests
     elif isinstance(need, ReadShown):
         client = await deps.clients.for_shop(loaded.key.shop_id)
-        priority = Priority.SCAN if _is_routine(loaded) else Priority.EVENT
-        loaded = loaded.at(deps.clock())
+        loaded, priority = loaded.at(deps.clock()), _priority(loaded)
         facts = Facts(shown=await client.read_shown_product(need.product_id, priority=priority))
         requests = client.requests
     plan = loaded.automation.decide(loaded.situation, facts)
@@ -150,6 +157,13 @@ async def _decide_one(deps: Deps, loaded: Loaded, need: NoRead | ReadProduct | R
 def _is_routine(loaded: Loaded) -> bool:
     """Whether nothing happened in the shop: the product is looked at because it is time to."""
     return all(event.source is Source.SWEEP for event in loaded.situation.events)
+
+
+def _priority(loaded: Loaded) -> Priority:
+    """Routine looks leave points to what happens in the shop; a wake-up of its own, or a lost answer, is urgent."""
+    waits = any(pool.state.intent is not None for pool in loaded.situation.pools)
+    urgent = waits or not loaded.situation.events or not _is_routine(loaded)
+    return Priority.EVENT if urgent else Priority.SCAN
 
 
 async def _check_waiting(deps: Deps, loaded: Loaded, need: CheckWaiting) -> Ran:
@@ -181,7 +195,7 @@ async def _gather(
     moves = await order_moves(client, loaded)
     loaded = loaded.at(deps.clock())
     product = await client.read_product(
-        need.product_id, item_ids=loaded.item_ids, priority=Priority.EVENT, channels=need.channels
+        need.product_id, item_ids=loaded.item_ids, priority=_priority(loaded), channels=need.channels
     )
     if moves is not None and moves != await order_moves(client, loaded):
         moves = None  # an order came in between: this read proves nothing, the next one may
@@ -219,7 +233,7 @@ async def _route_item(deps: Deps, loaded: Loaded) -> Ran:
 
 
 async def _save(deps: Deps, loaded: Loaded, facts: Facts, plan: Plan, requests: int) -> Ran:
-    now = deps.clock()
+    now, plan = deps.clock(), with_alarm(plan)
     run_id = RunId(new_id("run", now))
     async with together(deps.database) as conn:
         if any(pool.state.intent is not None for pool in loaded.situation.pools):
@@ -431,5 +445,8 @@ async def _save_failed_read(deps: Deps, loaded: Loaded, error: ShopifyError) -> 
     )
     async with deps.database.connection() as conn, conn.transaction():
         await runs.save(conn, row)
-        topics = [event.topic for event in loaded.situation.events]
-        await report_failure(conn, deps, row.run_id, topics=topics)
+        failures = (await keys.state(conn, loaded.key)).failures + 1
+        if error.code not in _PASSES or failures >= _TOLD_FROM:
+            topics = [event.topic for event in loaded.situation.events]
+            await report_failure(conn, deps, row.run_id, topics=topics)
+    error.is_told = True

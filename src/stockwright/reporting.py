@@ -1,5 +1,7 @@
 """Tells of failed runs: an event that automations may listen to, and one mail per cause and hour to the owner.
 
+An alarm of a shared stock is a cause of its own, up to some in an hour.
+
 Part of the transaction that saves the run. Must never make that transaction fail.
 """
 
@@ -14,8 +16,8 @@ from stockwright.deps import Deps
 from stockwright.mail.addresses import MailRefused
 from stockwright.mail.templates import one_line
 from stockwright.mailing import queue_mail, run_data, time_text
-from stockwright.model import Event, EventId, Json, JsonObject, NewEvent, RunId, Source
-from stockwright.store import automations, inbox, mail_settings, messages, runs, shops
+from stockwright.model import Event, EventId, Json, JsonObject, Key, NewEvent, RunId, Source
+from stockwright.store import automations, inbox, keys, mail_settings, messages, runs, shops
 from stockwright.store.automations import AutomationRow
 from stockwright.store.database import Connection
 from stockwright.store.ids import new_id
@@ -27,6 +29,7 @@ LOG = structlog.get_logger(__name__)
 ERRORS = "mechanic/errors/"
 TASK_ERROR = f"{ERRORS}task"
 _DETAILS = 12  # of a report
+_ALARM_MAILS = 20  # of one automation and kind in an hour, each about one stock
 _VALUE_LIMIT = 300
 _VARYING = re.compile(r"gid://\S+|\b[a-z]{2,5}_[0-9a-z]{20}\b|\d+|\"[^\"]*\"|“[^”]*”|'[^']*'")
 
@@ -55,6 +58,36 @@ async def report_failure(
         await _mail_owner(conn, deps, shop, automation, run)
     except MailRefused as error:
         LOG.warning("the owner cannot be told of a failed run", shop=shop.domain, error=str(error))
+
+
+async def save_failed_run(
+    deps: Deps, conn: Connection, key: Key, *, because: str, error: JsonObject, tell: bool
+) -> RunId | None:
+    """Store a run that tells why there was none; its events are not marked as its own.
+
+    None: the key is of no automation, or of one that was removed.
+    """
+    automation, now = await automations.get(conn, key.shop_id, key.automation_id), deps.clock()
+    if automation is None:
+        return None
+    run = RunRow(
+        shop_id=key.shop_id,
+        run_id=RunId(new_id("run", now)),
+        automation_id=key.automation_id,
+        kind=automation.kind,
+        subject=key.subject,
+        title="",
+        state="failed",
+        because=because,
+        error=error,
+        started_at=now,
+        finished_at=now,
+    )
+    await runs.save(conn, run)
+    if tell:
+        waiting = await keys.pending(conn, key, now)
+        await report_failure(conn, deps, run.run_id, topics=[event.topic for event in waiting])
+    return run.run_id
 
 
 def cause_of(error: JsonObject) -> str:
@@ -91,7 +124,8 @@ async def _mail_owner(
     to = row.owner_email or deps.mailing.owner_email
     if not to:
         return
-    key = f"error:{run.automation_id}:{cause_key(error)}:{at:%Y%m%d%H}"
+    about = await _about(conn, run, error, at)
+    key = f"error:{run.automation_id}:{cause_key(error)}{about}:{at:%Y%m%d%H}"
     if await messages.find_key(conn, run.shop_id, key) is not None:
         return
     failures = await messages.failures_like(
@@ -111,6 +145,16 @@ async def _mail_owner(
         "details": _details(error),
     }
     await queue_mail(conn, shop, kind="error_report", key=key, to=to, data=data, at=at)
+
+
+async def _about(conn: Connection, run: RunRow, error: JsonObject, at: datetime) -> str:
+    """The stock that an alarm is about, for the first ones: a thousand at once are no thousand mails."""
+    pool_id, code = error.get("pool_id"), error.get("code")
+    if not pool_id or not code:
+        return ""
+    since = at - timedelta(hours=1)
+    told = await runs.failed_with_code(conn, run.shop_id, run.automation_id, code=str(code), since=since)
+    return f":{pool_id}" if told <= _ALARM_MAILS else ":more"
 
 
 def _details(error: JsonObject) -> list[dict[str, str]]:

@@ -94,7 +94,8 @@ class Settings(BaseModel):
         default=600.0,
         ge=30,
         le=86_400,
-        description="How often every shared stock is read again, webhook or not.",
+        description="How often every shared stock is read again, webhook or not; where an automation has a schedule "
+        "of an hour or less, that does it.",
     )
     retry_limit: int = Field(
         default=12, ge=1, le=100, description="Unexpected errors in a row after which a run is given up."

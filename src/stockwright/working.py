@@ -15,6 +15,7 @@ from stockwright.notifying import wake_waves
 from stockwright.offer_upkeep import OfferUpkeep
 from stockwright.opening import utc_now
 from stockwright.people_upkeep import PeopleUpkeep
+from stockwright.reporting import save_failed_run
 from stockwright.roles import role_arguments, run_role
 from stockwright.sending import delete_old, wake_queues
 from stockwright.settings import Settings
@@ -24,6 +25,7 @@ from stockwright.upkeep import Upkeep
 LOG = structlog.get_logger("stockwright.working")
 
 _HOUR_S = 3600.0
+_MINUTE_S = 60.0
 _OFTEN_S = 2.0
 _UNINSTALLS_EVERY_S = 5.0
 _PRIVACY_EVERY_S = 5.0
@@ -40,6 +42,7 @@ async def work(settings: Settings, dsn: str, stop: asyncio.Event) -> None:
             pool=deps.database,
             handle_key=partial(handle_key, deps),
             now=utc_now,
+            save_failed_run=partial(save_failed_run, deps),
             chores=_chores(deps, settings),
         )
         await keep_working(worker, _limits(settings), stop=stop)
@@ -68,8 +71,8 @@ def _chores(deps: Deps, settings: Settings) -> list[Chore]:
     offers = OfferUpkeep(deps=deps)
     often_s = settings.reconcile_every_s
     return [
-        Chore(name="webhook subscriptions", every_s=_HOUR_S, run=upkeep.repair_subscriptions),
-        Chore(name="shops", every_s=_HOUR_S, run=upkeep.refresh_shops),
+        Chore(name="webhook subscriptions", every_s=_MINUTE_S, run=upkeep.repair_subscriptions),
+        Chore(name="shops", every_s=_MINUTE_S, run=upkeep.refresh_shops),
         Chore(name="uninstalled shops", every_s=_UNINSTALLS_EVERY_S, run=upkeep.close_uninstalled),
         Chore(
             name="privacy webhooks", every_s=_PRIVACY_EVERY_S, run=partial(compliance.answer_webhooks, deps)

@@ -28,9 +28,10 @@ from stockwright.ledger.state import Policy
 from stockwright.mailing import Mailing
 from stockwright.model import WHOLE_SHOP, EventId, Json, JsonObject, Key, NewEvent, ShopId, Source
 from stockwright.notify.tokens import Keyring
+from stockwright.reporting import save_failed_run
 from stockwright.shopify.accounts import ShopSecrets, open_secrets, seal_secrets
 from stockwright.shopify.client import ShopifyClients
-from stockwright.shopify.errors import ErrorCode, ShopifyError
+from stockwright.shopify.errors import ShopifyError
 from stockwright.shopify.transport import TOTAL_TIMEOUT_S, open_http
 from stockwright.store import automations, keys, shops, wake
 from stockwright.store import inbox as inbox_store
@@ -139,7 +140,11 @@ class Service:
         self._cipher = Cipher((secrets.token_bytes(32),), origin="a test")
         self.shop.deliver = self.deliver
         self.failures = Failures(
-            pool=self.database, now=self.clock.now, limit=RETRY_LIMIT, spread=lambda: 0.5
+            pool=self.database,
+            now=self.clock.now,
+            limit=RETRY_LIMIT,
+            spread=lambda: 0.5,
+            save_failed_run=lambda *args, **values: save_failed_run(self.deps, *args, **values),
         )
         self.start_anew()
 
@@ -372,7 +377,7 @@ async def handle_key(deps: Deps, key: Key) -> None:
             await keys.set_wake_at(conn, key, deps.clock() + timedelta(seconds=1))
             await wake.wake_next(conn, key)
     except ShopifyError as error:
-        if error.code not in (ErrorCode.UNAUTHORIZED, ErrorCode.SHOP_LOCKED):
+        if not error.shuts_out:
             raise
         await upkeep.pause_shop(deps, key.shop_id, reason=str(error))
 

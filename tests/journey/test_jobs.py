@@ -17,6 +17,7 @@ from stockwright.jobs.chores import Chore, Retention, delete_old, fire_schedules
 from stockwright.jobs.failures import Failures
 from stockwright.jobs.life import Life, Watch
 from stockwright.model import Key, Source, Subscription
+from stockwright.shopify.errors import ErrorCode, ShopifyError
 from stockwright.store import keys, wake
 from stockwright.store.inbox import receive
 from tests.store.rows import (
@@ -392,8 +393,12 @@ async def _states(conn, states: list[str]) -> bool:
 
 
 async def _has_failed(pool, shop) -> bool:
+    return await _has_error(pool, shop, "on fire")
+
+
+async def _has_error(pool, shop, text: str) -> bool:
     async with pool.connection() as conn:
-        return "on fire" in (await keys.state(conn, key(shop))).last_error
+        return text in (await keys.state(conn, key(shop))).last_error
 
 
 def test_a_run_that_fails_too_often_is_given_up_and_a_new_event_starts_afresh(database: str) -> None:
@@ -416,6 +421,58 @@ def test_a_run_that_fails_too_often_is_given_up_and_a_new_event_starts_afresh(da
                 assert await keys.pending(conn, key(shop), _now()) == []
                 await receive(conn, [event(shop, 2)])
                 assert len(await keys.pending(conn, key(shop), _now())) == 1
+
+    asyncio.run(story())
+
+
+def test_a_run_is_tried_again_no_sooner_than_the_shop_asks_for(database: str) -> None:
+    async def story() -> None:
+        async with open_pool(database) as pool:
+            shop = await _installed(pool)
+            failures = Failures(pool=pool, now=_now, limit=12, spread=lambda: 0.5)
+            await _receive(pool, [event(shop)])
+            throttled = ShopifyError(ErrorCode.THROTTLED, "slow down", permanent=False, retry_after_s=600)
+            await failures.record(key(shop), throttled)
+            async with pool.connection() as conn:
+                state = await keys.state(conn, key(shop))
+            assert 590 < (state.retry_at - _now()).total_seconds() <= 600
+
+    asyncio.run(story())
+
+
+def test_a_run_beyond_its_limit_of_time_is_stopped_and_is_no_lost_connection(database: str) -> None:
+    async def story() -> None:
+        async with open_pool(database) as pool:
+            shop, cancelled = await _installed(pool), asyncio.Event()
+
+            async def hang(_key: Key) -> None:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    cancelled.set()
+
+            async with working(database, pool, hang, WorkerLimits(run_limit_s=0.1)):
+                await _receive(pool, [event(shop)])
+                await cancelled.wait()
+                await until(lambda: _has_error(pool, shop, "RunTooLong"))
+            async with pool.connection() as conn:
+                state = await keys.state(conn, key(shop))
+            assert "stopped after 0.1 s" in state.last_error
+            assert (state.retry_at - _now()).total_seconds() > 5, "a pause as after any error"
+
+    asyncio.run(story())
+
+
+def test_a_scan_that_comes_forward_between_two_failures_is_not_given_up(database: str) -> None:
+    async def story() -> None:
+        async with open_pool(database) as pool:
+            shop = await _installed(pool)
+            failures = Failures(pool=pool, now=_now, limit=3)
+            for page in range(5):
+                await failures.record(key(shop), RuntimeError("too long"))
+                async with pool.connection() as conn:
+                    assert (await keys.state(conn, key(shop))).failures == 1
+                    await keys.set_cursor(conn, key(shop), {"after": page})
 
     asyncio.run(story())
 
@@ -580,6 +637,9 @@ def test_what_is_old_is_deleted_and_what_still_waits_is_kept(database: str) -> N
                 )
                 await keys.set_wake_at(conn, key(shop, subject="idle"), None)
                 await keys.set_wake_at(conn, key(shop, subject="waits"), _now())
+                for subject in ("given up", "fails"):
+                    await keys.record_failure(conn, key(shop, subject=subject), error="no", next_at=_now())
+                await keys.give_up(conn, key(shop, subject="given up"), error="no", run_id=None)
             await delete_old(pool, _now(), Retention())
             async with pool.connection() as conn:
                 assert await rows(conn, "select event_id from events order by 1") == [("evt_2",), ("evt_3",)]
@@ -593,7 +653,7 @@ def test_what_is_old_is_deleted_and_what_still_waits_is_kept(database: str) -> N
                     ("old with work to do",),
                 ]
                 assert await rows(conn, "select effect_id from effects") == [("e2",)]
-                assert await rows(conn, "select subject from keys") == [("waits",)]
+                assert await rows(conn, "select subject from keys order by 1") == [("fails",), ("waits",)]
 
     asyncio.run(story())
 

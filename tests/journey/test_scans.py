@@ -1,9 +1,12 @@
 """Scans through the whole service: adoption, the report of what differs, set_cache, and a crash in the middle."""
 
+import pytest
+
 from shopify_emulator import Fault
 from stockwright import installing
 from stockwright.model import SET_CACHE, WHOLE_SHOP, Key
-from stockwright.store import runs, wake
+from stockwright.store import automations, runs, wake
+from stockwright.store.automations import AutomationRow
 from tests.journey.listings import TAG, TYPE, add_listing
 from tests.journey.service import Service, play
 from tests.journey.test_shared_stock import ACROSS, WITHIN, stored_pools
@@ -137,6 +140,71 @@ def test_a_scan_goes_on_where_a_failure_stopped_it(emptied) -> None:
             one for one in service.requests if one.operation == "ScanProducts" and one.variables["total"]
         ]
         assert len(firsts) == 1  # the first page was read once
+
+    play(emptied, story)
+
+
+@pytest.mark.parametrize("way", ["disabling", "removing"])
+def test_a_scan_ends_when_its_automation_is_disabled_or_removed(emptied, way) -> None:
+    async def story(service: Service) -> None:
+        service.shop.add_location("Toronto")
+        listings(service, 120)
+        row = await installing.add(service.deps, service.shop_id, kind=ACROSS[0], options=ACROSS[1])
+        is_over = False
+
+        async def interfere(point: str) -> None:
+            nonlocal is_over
+            pages = [one for one in service.requests if one.operation == "ScanProducts"]
+            if point == "reading" and len(pages) == 2 and not is_over:
+                is_over = True
+                await end(service, row, way)
+
+        service.seam = interfere
+        await service.settle()
+        scan = await newest_scan(service)
+        assert (scan.state, scan.finished_at is not None) == ("cancelled", True)
+        assert f"Cancelled by {way} the automation after" in scan.because
+        assert len([one for one in service.requests if one.operation == "ScanProducts"]) == 2
+        assert service.errors == []
+        if way == "removing":
+            assert await stored_pools(service) == []
+            return
+        found = await stored_pools(service)
+        assert 0 < len(found) < 120
+        await installing.change(service.deps, await stored_row(service), enabled=True)
+        await service.settle()
+        assert (await newest_scan(service)).state == "succeeded"
+        assert len(await stored_pools(service)) == 120
+
+    play(emptied, story)
+
+
+async def end(service: Service, row: AutomationRow, way: str) -> None:
+    if way == "removing":
+        await installing.remove(service.deps, row)
+    else:
+        await installing.change(service.deps, await stored_row(service), enabled=False)
+
+
+async def stored_row(service: Service) -> AutomationRow:
+    async with service.database.connection() as conn:
+        (row,) = await automations.list_all(conn, service.shop_id)
+    return row
+
+
+def test_an_automation_that_is_disabled_leaves_no_run_that_goes_on(emptied) -> None:
+    """Also when no worker is at it: it died, or waits for its next try."""
+
+    async def story(service: Service) -> None:
+        service.shop.add_location("Toronto")
+        listings(service, 120)
+        await installing.add(service.deps, service.shop_id, kind=ACROSS[0], options=ACROSS[1])
+        service.shop.faults.next("products", Fault.SERVER_ERROR_BEFORE, count=3)
+        await service.settle()
+        assert len(service.errors) == 1
+        await end(service, await stored_row(service), "disabling")
+        async with service.database.connection() as conn:
+            assert await runs.list_runs(conn, shop_id=service.shop_id, state="running") == []
 
     play(emptied, story)
 

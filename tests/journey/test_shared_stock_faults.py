@@ -4,6 +4,7 @@ Each fault of the bundled shop strikes a correction or a read; the levels in the
 """
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,8 +13,8 @@ import pytest
 from shopify_emulator import Fault, ManualClock, WebhookFault, switch_modes, switches_from
 from stockwright import effects, engine
 from stockwright.ledger.state import Policy
-from stockwright.model import Key
-from stockwright.store import runs, shops
+from stockwright.model import PRODUCT_CHECK, EventId, Key, NewEvent, Source
+from stockwright.store import inbox, runs, shops
 from stockwright.upkeep import Upkeep
 from tests.journey.listings import Listing, add_listing
 from tests.journey.service import Service, new_shop, play
@@ -252,6 +253,38 @@ def test_a_lost_webhook_is_found_by_the_schedule(emptied) -> None:
         assert poster.levels() == [9, 10, 10]
         assert await service.fire_schedules() == 1
         await service.settle()
+        assert poster.levels() == [9, 9, 9]
+
+    play(emptied, story)
+
+
+async def took_s(service: Service, work: Awaitable[None]) -> float:
+    """How long it takes while three tenths of the API budget are left."""
+    async with service.database.connection() as conn:
+        await conn.execute("update budgets set available = 0.25 * capacity, as_of = clock_timestamp()")
+    before = service.clock.now()
+    await work
+    return (service.clock.now() - before).total_seconds()
+
+
+def test_routine_reads_leave_points_to_sales(emptied) -> None:
+    async def story(service: Service) -> None:
+        poster = await start(service)
+        [pool] = await stored_pools(service)
+        check = NewEvent(
+            shop_id=service.shop_id,
+            event_id=EventId("evt_check"),
+            topic=PRODUCT_CHECK,
+            payload={},
+            source=Source.SWEEP,
+            subject=pool.product_id,
+            automation_id=pool.automation_id,
+        )
+        async with service.database.connection() as conn:
+            await inbox.receive(conn, [check])
+        assert await took_s(service, service.settle()) > 0.5
+        poster.sell("A")
+        assert await took_s(service, service.settle()) < 0.5
         assert poster.levels() == [9, 9, 9]
 
     play(emptied, story)

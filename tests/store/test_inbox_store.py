@@ -1,12 +1,13 @@
 """What receiving an event stores, once, and whom it wakes."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
 import pytest
 
-from stockwright.model import WHOLE_SHOP, ShopId, Source, Subscription
+from stockwright.model import PRODUCT_CHECK, WHOLE_SHOP, ShopId, Source, Subscription
 from stockwright.store.inbox import dump, receive
 from tests.store.rows import (
     ITEM,
@@ -283,6 +284,22 @@ def test_what_says_only_what_the_stock_knows_waits_behind_everything_else(databa
             assert await priorities(conn) == {"aut_1": 0, "aut_2": 0}
             await receive(conn, [level(shop, 3, 7)])
             assert await priorities(conn) == {"aut_1": 0, "aut_2": 0}  # never lowered
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("source", "priority"), [(Source.SWEEP, -1), (Source.PERSON, 0)])
+def test_what_a_scan_wants_looked_at_waits_behind_everything_else(
+    database: str, source: Source, priority: int
+) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await shared_stock(conn)
+            check = {"topic": PRODUCT_CHECK, "source": source, "subject": PRODUCT, "automation_id": "aut_1"}
+            await receive(conn, [replace(event(shop, 1), **check)])
+            assert await priorities(conn) == {"aut_1": priority}
+            await receive(conn, [level(shop, 2, 6)])
+            assert await priorities(conn) == {"aut_1": 0, "aut_2": 0}
 
     asyncio.run(story())
 

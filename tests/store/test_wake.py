@@ -320,6 +320,20 @@ def test_the_sweep_wakes_what_is_due_and_has_no_job(database: str) -> None:
     asyncio.run(story())
 
 
+def test_what_an_automation_left_open_when_it_was_disabled_wakes_nobody(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await _installed(conn)
+            await _pool(conn, shop, "doubtful", in_doubt=True)
+            await keys.set_wake_at(conn, key(shop), _now() - SOON)
+            await conn.execute("update automations set enabled = false")
+            assert await wake.sweep(conn) == 0
+            assert await wake.wake_in_doubt(conn) == 0
+            assert await jobs(conn) == []
+
+    asyncio.run(story())
+
+
 def test_a_backlog_that_comes_after_an_idle_time_is_fetched_as_fast_as_any(database: str) -> None:
     """The engine's fetch keeps its plan; one made for an empty table took 335 ms for each of 2,000 jobs."""
 

@@ -35,6 +35,7 @@ ROWS = (
     Row(
         modules=frozenset(
             {
+                "alarms",
                 "alert_letters",
                 "alerting",
                 "attempt_book",

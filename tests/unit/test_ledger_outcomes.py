@@ -6,7 +6,7 @@ import pytest
 
 from stockwright.ledger import protocol
 from stockwright.ledger.replies import MOST_ATTEMPTS
-from stockwright.ledger.state import FreezeCode, Next, Outcome, Policy, Resolution, Step
+from stockwright.ledger.state import FreezeCode, Next, Outcome, Policy, Reply, Resolution, Step
 from tests.unit.ledger_shop import TinyShop, adopted, level
 
 
@@ -74,6 +74,19 @@ def test_throttled_the_same_rows_go_out_again_with_the_same_key() -> None:
     assert (shop.intent.key, shop.intent.rows, shop.intent.sent_at) == (intent.key, intent.rows, shop.now)
     shop.carry(shop.deliver())
     assert shop.shown() == (9, 9, 9)
+
+
+@pytest.mark.parametrize(("asked_s", "waited_s"), [(0.0, 1), (0.5, 1), (90.0, 90)])
+def test_throttled_the_pause_is_what_the_shop_asks_for_when_that_is_longer(
+    asked_s: float, waited_s: float
+) -> None:
+    shop = correcting()
+    key = shop.intent.key
+    step = shop.feed(Reply(at=shop.now, key=key, outcome=Outcome.THROTTLED, retry_after_s=asked_s))
+    assert step.wake_at == shop.now + timedelta(seconds=waited_s)
+    shop.now = step.wake_at
+    assert shop.tick().next is Next.SEND
+    assert shop.intent.key == key
 
 
 def test_a_read_during_the_pause_is_not_derived_from_but_made_up_for() -> None:

@@ -11,7 +11,8 @@ from typing import Protocol
 
 import structlog
 
-from stockwright.model import Key
+from stockwright.model import JsonObject, Key, RunId, StockwrightError
+from stockwright.shopify.errors import ShopifyError
 from stockwright.store import keys, wake
 from stockwright.store.database import Connection, Pool, Unreachable, singly
 
@@ -19,7 +20,35 @@ LOG = structlog.get_logger(__name__)
 
 FIRST_DELAY_S = 10.0
 LONGEST_DELAY_S = 900.0
+TOLD_FROM = 3  # failures in a row, of a kind that is expected to pass
 _TEXT_LIMIT = 2000
+
+
+class RunTooLong(StockwrightError):
+    """A run that was stopped at its limit of time."""
+
+
+class SaveFailedRun(Protocol):
+    """Stores a run that tells of a failure, in the caller's transaction; `tell`: also to the owner.
+
+    None: the key is none of an automation, so there is nobody to tell.
+    """
+
+    async def __call__(
+        self, conn: Connection, key: Key, *, because: str, error: JsonObject, tell: bool
+    ) -> RunId | None: ...
+
+
+async def save_none(
+    conn: Connection,  # noqa: ARG001
+    key: Key,  # noqa: ARG001
+    *,
+    because: str,  # noqa: ARG001
+    error: JsonObject,  # noqa: ARG001
+    tell: bool,  # noqa: ARG001
+) -> RunId | None:
+    """For keys whose work is not that of automations."""
+    return None
 
 
 class DelayS(Protocol):
@@ -58,13 +87,16 @@ class Failures:
     pool: Pool
     now: Callable[[], datetime]
     limit: int  # failures in a row after which the due work is closed
+    save_failed_run: SaveFailedRun = save_none
     spread: Callable[[], float] = random.random
 
     async def record(self, key: Key, error: BaseException) -> None:
-        """After a run that raised: try again after a pause."""
+        """After a run that raised: try again after a pause, and store a run that tells why."""
         async with self.pool.connection() as conn:
             delay_s = await _delay_after_death(conn, key) if isinstance(error, Unreachable) else retry_delay_s
-            await self._count(conn, key, _text(error), delay_s)
+            failures = await self._count(conn, key, _text(error), delay_s, least_s=_asked_to_wait_s(error))
+        if failures < self.limit and not isinstance(error, Unreachable) and not _is_told(error):
+            await self._tell(key, error, failures)
 
     async def record_crash(self, conn: Connection, key: Key) -> None:
         """After a worker died with the run: try again at once, then after pauses; in the caller's transaction."""
@@ -80,12 +112,24 @@ class Failures:
                 if await keys.cleared(conn, key, started_at=started_at):
                     await wake.wake_next(conn, key)
 
-    async def _count(self, conn: Connection, key: Key, error: str, delay_s: DelayS) -> None:
+    async def _tell(self, key: Key, error: BaseException, failures: int) -> None:
+        """In a transaction of its own: it may wake other keys."""
+        because = "The run ended in an error, so nothing was decided. The events wait for the next try."
+        expected = isinstance(error, StockwrightError)
+        detail = {"message": str(error) if expected else _text(error)}
+        async with self.pool.connection() as conn:
+            await self.save_failed_run(
+                conn, key, because=because, error=detail, tell=not expected or failures >= TOLD_FROM
+            )
+
+    async def _count(
+        self, conn: Connection, key: Key, error: str, delay_s: DelayS, *, least_s: float = 0.0
+    ) -> int:
         failures = (await keys.state(conn, key)).failures + 1
         if failures >= self.limit:
             await self._give_up(conn, key, failures, error)
-            return
-        pause_s = delay_s(failures, spread=self.spread())
+            return failures
+        pause_s = max(delay_s(failures, spread=self.spread()), least_s)
         next_at = self.now() + timedelta(seconds=pause_s)
         await keys.record_failure(conn, key, error=error, next_at=next_at)
         await wake.wake(conn, [(key, next_at if pause_s else None)])
@@ -94,10 +138,14 @@ class Failures:
         LOG.warning(
             "a run failed and will be tried again", key=key.lock, failures=failures, pause_s=round(pause_s)
         )
+        return failures
 
     async def _give_up(self, conn: Connection, key: Key, failures: int, error: str) -> None:
-        await keys.give_up(conn, key, error=f"Given up after {failures} failures in a row. The last: {error}")
-        await wake.wake_next(conn, key)
+        """What else waits for the key, due later, is woken by the sweep: jobs are locked in one statement only."""
+        text = f"Given up after {failures} failures in a row. The last: {error}"
+        because = "Its events were closed without a decision; the next event or schedule starts afresh."
+        run_id = await self.save_failed_run(conn, key, because=because, error={"message": text}, tell=True)
+        await keys.give_up(conn, key, error=text, run_id=run_id)
         LOG.error(
             "a run failed too often and was given up; the next event or schedule starts afresh",
             key=key.lock,
@@ -107,6 +155,14 @@ class Failures:
 
 async def _delay_after_death(conn: Connection, key: Key) -> DelayS:
     return first_look_delay_s if await wake.waits_for_first_look(conn, key) else crash_delay_s
+
+
+def _asked_to_wait_s(error: BaseException) -> float:
+    return (error.retry_after_s or 0.0) if isinstance(error, ShopifyError) else 0.0
+
+
+def _is_told(error: BaseException) -> bool:
+    return isinstance(error, ShopifyError) and error.is_told
 
 
 def _text(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from procrastinate.manager import JobManager
 from procrastinate.worker import Worker
 
 from stockwright.jobs.chores import Chore, Retention, keep_doing, own_chores, sweep
-from stockwright.jobs.failures import Failures
+from stockwright.jobs.failures import Failures, RunTooLong, SaveFailedRun, save_none
 from stockwright.jobs.life import Life, LifeLost, Watch
 from stockwright.model import Key, StockwrightError
 from stockwright.store import wake
@@ -60,6 +60,7 @@ class WorkerDeps:
     handle_key: HandleKey  # takes the key's waiting events all the way; may be called again at any point
     now: Callable[[], datetime]
     chores: Sequence[Chore] = ()  # more periodic work for the worker that leads
+    save_failed_run: SaveFailedRun = save_none
 
 
 async def keep_working(deps: WorkerDeps, limits: WorkerLimits, *, stop: asyncio.Event) -> None:
@@ -97,7 +98,9 @@ async def run_worker(deps: WorkerDeps, limits: WorkerLimits, *, stop: asyncio.Ev
     async with AsyncExitStack() as stack:
         life = await Life.begin(deps.dsn)
         stack.push_async_callback(life.end)
-        failures = Failures(pool=deps.pool, now=deps.now, limit=limits.retry_limit)
+        failures = Failures(
+            pool=deps.pool, now=deps.now, limit=limits.retry_limit, save_failed_run=deps.save_failed_run
+        )
         watch = Watch(pool=deps.pool, life=life, failures=failures, silence_limit_s=limits.silence_limit_s)
         app = _app(deps, life, failures, limits)
         await stack.enter_async_context(app.open_async())
@@ -216,13 +219,26 @@ async def _run(key: Key, deps: WorkerDeps, failures: Failures, *, run_limit_s: f
     started_at = deps.now()
     with structlog.contextvars.bound_contextvars(key=key.lock):
         try:
-            async with asyncio.timeout(run_limit_s):
-                await deps.handle_key(key)
+            await _within(run_limit_s, deps.handle_key(key))
         except Exception as error:
             LOG.exception("a run ended in an unexpected error")
             await failures.record(key, error)
         else:
             await failures.forget(key, started_at=started_at)
+
+
+async def _within(limit_s: float, work: Awaitable[None]) -> None:
+    """An exceeded limit is no lost connection, though a TimeoutError is an OSError, too."""
+    limit = asyncio.timeout(limit_s)
+    try:
+        async with limit:
+            await work
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise RunTooLong(
+            f"The run was stopped after {limit_s:g} s. A scan goes on where it was, anything else starts again."
+        ) from error
 
 
 def _worker(app: App, watch: Watch, limits: WorkerLimits) -> _Engine:

@@ -31,6 +31,7 @@ class ShopifyError(StockwrightError):
     `permanent`: trying again without changing something is pointless.
     `may_have_run`: the request may have been executed; False is a certainty.
     `retry_after_s`: seconds that Shopify asked us to wait, or that the bucket needs.
+    `is_told`: a failed run that tells of it has been stored.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class ShopifyError(StockwrightError):
         self.permanent = permanent
         self.may_have_run = may_have_run
         self.retry_after_s = retry_after_s
+        self.is_told = False
 
     @property
     def shuts_out(self) -> bool:

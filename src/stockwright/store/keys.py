@@ -54,7 +54,7 @@ async def reroute(conn: AsyncConnection, key: Key, event_ids: Sequence[EventId],
 
 
 async def cancel(conn: AsyncConnection, shop_id: ShopId, automation_id: AutomationId) -> int:
-    """Drop everything that waits for an automation (it was disabled); how many events."""
+    """Drop everything that waits for an automation (it was disabled) and end its scans; how many events."""
     return (await conn.execute(SQL.cancel, {"shop_id": shop_id, "automation_id": automation_id})).rowcount
 
 
@@ -71,7 +71,7 @@ async def set_wake_at(conn: AsyncConnection, key: Key, wake_at: datetime | None)
 
 
 async def set_cursor(conn: AsyncConnection, key: Key, cursor: Json) -> None:
-    """Remember where a long scan goes on after this step; None: it is over."""
+    """Remember where a long scan goes on after this step, which clears failures; None: it is over."""
     values = {**key_values(key), "cursor": None if cursor is None else Jsonb(cursor)}
     await conn.execute(SQL.set_cursor, values)
 
@@ -95,6 +95,6 @@ async def cleared(conn: AsyncConnection, key: Key, *, started_at: datetime) -> b
     return await cursor.fetchone() is not None
 
 
-async def give_up(conn: AsyncConnection, key: Key, *, error: str) -> None:
-    """Close the key's due work after too many failures; the next event or schedule starts afresh."""
-    await conn.execute(SQL.give_up, {**key_values(key), "error": error})
+async def give_up(conn: AsyncConnection, key: Key, *, error: str, run_id: RunId | None) -> None:
+    """Close the key's due work after too many failures, as of a run; the next event or schedule starts afresh."""
+    await conn.execute(SQL.give_up, {**key_values(key), "error": error, "run_id": run_id})

@@ -25,5 +25,5 @@ async def delete_runs(conn: AsyncConnection, *, before: datetime, limit: int) ->
 
 
 async def delete_idle_keys(conn: AsyncConnection, *, limit: int) -> int:
-    """Delete up to `limit` keys without failures, wake-up time or cursor; how many."""
+    """Delete up to `limit` keys that wait for nothing, and so do not fail now; how many."""
     return (await conn.execute(SQL.delete_idle_keys, {"limit": limit})).rowcount

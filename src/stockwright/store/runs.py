@@ -208,9 +208,19 @@ async def orphan_placements(conn: AsyncConnection, key: Key, at: datetime, reaso
     return [row[0] for row in await cursor.fetchall()]
 
 
-async def report_error(conn: AsyncConnection, shop_id: ShopId, run_id: RunId, error: JsonObject) -> None:
-    """A run that had ended well reports an error all the same: one of its effects was refused."""
-    await conn.execute(SQL.report_error, {"shop_id": shop_id, "run_id": run_id, "error": Jsonb(error)})
+async def report_error(conn: AsyncConnection, shop_id: ShopId, run_id: RunId, error: JsonObject) -> bool:
+    """A run that had ended well reports an error all the same, of one of its effects; False when it failed before."""
+    values = {"shop_id": shop_id, "run_id": run_id, "error": Jsonb(error)}
+    return await (await conn.execute(SQL.report_error, values)).fetchone() is not None
+
+
+async def failed_with_code(
+    conn: AsyncConnection, shop_id: ShopId, automation_id: str, *, code: str, since: datetime
+) -> int:
+    """How many runs of an automation have failed with an error of this code since."""
+    values = {"shop_id": shop_id, "automation_id": automation_id, "code": code, "since": since}
+    row = await (await conn.execute(SQL.failed_with_code, values)).fetchone()
+    return int(row[0]) if row else 0
 
 
 async def effects(conn: AsyncConnection, shop_id: ShopId, run_id: str) -> list[EffectRow]:

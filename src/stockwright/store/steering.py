@@ -47,6 +47,12 @@ async def asked_to_stop(conn: AsyncConnection, shop_id: ShopId, run_id: RunId) -
     return row[0] if row else None
 
 
+async def goes_on(conn: AsyncConnection, shop_id: ShopId, run_id: RunId) -> bool:
+    """Whether nobody has ended a run; its automation is then neither disabled nor removed before the caller commits."""
+    cursor = await conn.execute(SQL.goes_on, {"shop_id": shop_id, "run_id": run_id})
+    return await cursor.fetchone() is not None
+
+
 async def close(conn: AsyncConnection, shop_id: ShopId, run_id: RunId, *, because: str, at: datetime) -> bool:
     """End a run that nothing works on any more; False when it has ended."""
     values = {"shop_id": shop_id, "run_id": run_id, "because": because, "at": at}

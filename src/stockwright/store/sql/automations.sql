@@ -13,9 +13,13 @@ delete from automations where shop_id = %(shop_id)s and automation_id = %(automa
 -- delete_pools_of: its pools and claims go with it
 delete from pools where shop_id = %(shop_id)s and automation_id = %(automation_id)s;
 
--- delete_keys_of: its waiting work goes with it
+-- delete_keys_of: its waiting work goes with it; a scan sees it between two pages
 with gone as (
     delete from keys where shop_id = %(shop_id)s and automation_id = %(automation_id)s
+), ended as (
+    update runs set state = 'cancelled', cancel_asked_by = coalesce(cancel_asked_by, 'removing the automation'),
+        because = 'The automation was removed meanwhile. What was done before stays done.', finished_at = now()
+    where shop_id = %(shop_id)s and automation_id = %(automation_id)s and state = 'running'
 )
 delete from work
 where shop_id = %(shop_id)s and automation_id = %(automation_id)s and done_at is null;

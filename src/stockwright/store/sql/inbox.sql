@@ -41,7 +41,8 @@ with sent as (
     left join items i on i.shop_id = r.shop_id and i.item_id = r.subject
     on conflict do nothing
     returning shop_id, automation_id, event_id, subject, due_at
-), echoes as ( -- a level that stands where its stock has it already: most likely our own write, and nothing to do
+), patient as (
+    -- a level that stands where its stock has it already: most likely our own write, and nothing to do
     select k.shop_id, p.automation_id, k.event_id
     from kept k join given g using (shop_id, event_id)
     join pool_members m
@@ -50,6 +51,10 @@ with sent as (
     join pools p on p.shop_id = m.shop_id and p.pool_id = m.pool_id
     where k.topic = 'shopify/inventory_levels/update' and g.payload ->> 'available' = m.expected::text
       and p.status = 'active' and not p.in_doubt
+    union all -- what a scan wants looked at
+    select k.shop_id, k.automation_id, k.event_id
+    from kept k join given g using (shop_id, event_id)
+    where k.topic = 'stockwright/product/check' and g.source = 'sweep'
 )
 select
     (select array_agg(g.no) from given g join kept k using (shop_id, event_id)) as stored,
@@ -58,7 +63,7 @@ select
         array_agg(shop_id), array_agg(automation_id), array_agg(subject), array_agg(due_at),
         array_agg(case when e.event_id is null then 0 else -1 end)
      )
-     from placed left join echoes e using (shop_id, automation_id, event_id) having count(*) > 0) as woken;
+     from placed left join patient e using (shop_id, automation_id, event_id) having count(*) > 0) as woken;
 
 -- has_news: whether a webhook about one of these subjects came within the last seconds; reads only the events of those
 select exists (

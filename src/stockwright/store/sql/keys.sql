@@ -14,9 +14,13 @@ where shop_id = %(shop_id)s and automation_id = %(automation_id)s and event_id =
 update work set subject = %(new_subject)s
 where shop_id = %(shop_id)s and automation_id = %(automation_id)s and event_id = any(%(event_ids)s) and done_at is null;
 
--- cancel: nothing that waits for this automation is to be done any more
+-- cancel: nothing that waits for this automation is to be done any more; a scan sees it between two pages
 with forgotten as (
     delete from keys where shop_id = %(shop_id)s and automation_id = %(automation_id)s
+), ended as (
+    update runs set state = 'cancelled', cancel_asked_by = coalesce(cancel_asked_by, 'disabling the automation'),
+        because = 'The automation was disabled meanwhile. What was done before stays done.', finished_at = now()
+    where shop_id = %(shop_id)s and automation_id = %(automation_id)s and state = 'running'
 )
 update work set done_at = now()
 where shop_id = %(shop_id)s and automation_id = %(automation_id)s and done_at is null;
@@ -30,10 +34,11 @@ insert into keys (shop_id, automation_id, subject, wake_at)
 values (%(shop_id)s, %(automation_id)s, %(subject)s, %(wake_at)s)
 on conflict (shop_id, automation_id, subject) do update set wake_at = excluded.wake_at;
 
--- set_cursor: where a long scan goes on
+-- set_cursor: where a long scan goes on; it came forward, so failures before count no more
 insert into keys (shop_id, automation_id, subject, cursor)
 values (%(shop_id)s, %(automation_id)s, %(subject)s, %(cursor)s)
-on conflict (shop_id, automation_id, subject) do update set cursor = excluded.cursor;
+on conflict (shop_id, automation_id, subject) do update
+set cursor = excluded.cursor, failures = 0, retry_at = null, last_error = '';
 
 -- record_failure: count it, and when to try again
 insert into keys (shop_id, automation_id, subject, failures, retry_at, last_error)
@@ -51,7 +56,7 @@ returning true;
 
 -- give_up: after the last failure the due work is closed; schedules and new events start afresh
 with closed as (
-    update work set done_at = now()
+    update work set done_at = now(), run_id = %(run_id)s
     where shop_id = %(shop_id)s and automation_id = %(automation_id)s and subject = %(subject)s
       and done_at is null and due_at <= now()
 )

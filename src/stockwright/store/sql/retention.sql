@@ -33,6 +33,6 @@ delete from runs r using old where r.shop_id = old.shop_id and r.run_id = old.ru
 -- delete_idle_keys: keys that say nothing any more
 delete from keys k using (
     select shop_id, automation_id, subject from keys
-    where failures = 0 and last_error = '' and retry_at is null and wake_at is null and cursor is null
+    where failures = 0 and retry_at is null and wake_at is null and cursor is null
     order by shop_id, automation_id, subject limit %(limit)s for update skip locked
 ) idle where k.shop_id = idle.shop_id and k.automation_id = idle.automation_id and k.subject = idle.subject;

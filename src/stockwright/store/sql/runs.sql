@@ -1,11 +1,12 @@
--- insert_run: a run, finished or still going on
+-- insert_run: a run, finished or still going on; one that was ended by others does not go on
 insert into runs (shop_id, run_id, automation_id, kind, subject, title, state, because, error, plan, input, progress,
                   requests, started_at, finished_at)
 values (%(shop_id)s, %(run_id)s, %(automation_id)s, %(kind)s, %(subject)s, %(title)s, %(state)s, %(because)s,
         %(error)s, %(plan)s, %(input)s, %(progress)s, %(requests)s, %(started_at)s, %(finished_at)s)
 on conflict (shop_id, run_id) do update
 set state = excluded.state, because = excluded.because, error = excluded.error, plan = excluded.plan,
-    progress = excluded.progress, requests = excluded.requests, finished_at = excluded.finished_at;
+    progress = excluded.progress, requests = excluded.requests, finished_at = excluded.finished_at
+where excluded.state <> 'running' or runs.state = 'running';
 
 -- add_requests: requests made for a run's effects
 update runs set requests = requests + %(requests)s where shop_id = %(shop_id)s and run_id = %(run_id)s;
@@ -71,7 +72,13 @@ returning payload;
 
 -- report_error: an effect of a run was refused; a run that still goes on says so at its end
 update runs set error = %(error)s, state = 'failed'
-where shop_id = %(shop_id)s and run_id = %(run_id)s and state = 'succeeded';
+where shop_id = %(shop_id)s and run_id = %(run_id)s and state = 'succeeded'
+returning true;
+
+-- failed_with_code: failed runs of an automation with errors of one kind since
+select count(*) from runs
+where shop_id = %(shop_id)s and started_at >= %(since)s and state = 'failed' and automation_id = %(automation_id)s
+  and error ->> 'code' = %(code)s;
 
 -- effects_of_run: what a run decided to do, and what came of it
 select effect_id, kind, payload, state, attempts, result, created_at, finished_at

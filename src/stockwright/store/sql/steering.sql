@@ -16,6 +16,11 @@ where shop_id = %(shop_id)s and run_id = %(run_id)s and state = 'running';
 -- asked_to_stop: who wants the run to stop
 select cancel_asked_by from runs where shop_id = %(shop_id)s and run_id = %(run_id)s;
 
+-- goes_on: a run whose automation is at work, and stays so to the end of the transaction
+select from runs r join automations a using (shop_id, automation_id)
+where r.shop_id = %(shop_id)s and r.run_id = %(run_id)s and r.state = 'running' and a.enabled
+for share of a;
+
 -- close: end a run that nothing works on any more
 update runs set state = 'cancelled', because = %(because)s, finished_at = %(at)s
 where shop_id = %(shop_id)s and run_id = %(run_id)s and state = 'running';

@@ -33,7 +33,7 @@ with due as (
 ), lost as (
     select d.shop_id, d.automation_id, d.subject
     from due d join automations a using (shop_id, automation_id)
-    where not exists (
+    where a.enabled and not exists (
         select from procrastinate_jobs j
         where j.queueing_lock = d.shop_id || ':' || d.automation_id || ':' || d.subject and j.status = 'todo'
     ) and not exists (
@@ -64,7 +64,7 @@ select count(*) as found,
 from (
     select p.shop_id, p.automation_id, p.product_id
     from pools p join automations a using (shop_id, automation_id) join shops h using (shop_id)
-    where p.in_doubt and h.status = 'active' and not exists (
+    where p.in_doubt and a.enabled and h.status = 'active' and not exists (
         select from keys k
         where k.shop_id = p.shop_id and k.automation_id = p.automation_id and k.subject = p.product_id
           and k.failures > %(at_once)s and k.retry_at > now()
