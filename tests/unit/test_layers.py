@@ -90,6 +90,7 @@ ROWS = (
                 "app",
                 "bundled_shop",
                 "demo",
+                "demo_plan",
                 "demo_scene",
                 "demo_shopper",
                 "demo_story",
@@ -181,6 +182,11 @@ def targets_of(node: ast.AST) -> list[str]:
             return [alias.name for alias in node.names]
         case ast.ImportFrom(module=str() as module):
             return [f"{module}.{alias.name}" for alias in node.names]
+        case ast.Call(
+            func=ast.Name(id="import_module" | "__import__") | ast.Attribute(attr="import_module"),
+            args=[ast.Constant(value=str() as name), *_],
+        ):
+            return [name]
         case _:
             return []
 
@@ -251,8 +257,19 @@ def test_libraries_are_used_where_they_belong() -> None:
 def test_the_bundled_shop_and_the_service_share_no_import() -> None:
     shop = [one for path in python_files("shopify_emulator") for one in imports_of(path, "shopify_emulator")]
     wrong = [one for one in shop if one.target.startswith("stockwright")]
-    wrong += [one for one in our_imports() if one.target.startswith("shopify_emulator")]
+    ours = [*our_imports(), *imports_of(OURS / "__init__.py", "__init__")]
+    wrong += [one for one in ours if one.target.startswith("shopify_emulator")]
     assert not wrong, told(wrong, "the demo starts the shop as a process; nothing is shared")
+
+
+def test_an_import_by_name_would_be_found() -> None:
+    text = """
+importlib.import_module("stockwright.engine")
+import_module("stockwright.inbox", package)
+__import__("shopify_emulator")
+"""
+    found = [target for node in ast.walk(ast.parse(text)) for target in targets_of(node)]
+    assert found == ["stockwright.engine", "stockwright.inbox", "shopify_emulator"]
 
 
 def test_the_automation_of_notifications_is_named_in_one_place() -> None:
