@@ -206,6 +206,22 @@ def test_while_frozen_without_a_doubt_movements_count_but_nothing_is_written() -
     assert shop.shown() == (8, 8, 8)
 
 
+def test_a_half_applied_correction_freezes_at_once_and_only_counted_levels_end_it() -> None:
+    """B was sold between read and write, to just the value that our refused row would have left."""
+    shop = correcting()
+    shop.move("B", -1)
+    shop.answer(Outcome.PARTIAL, detail="CHANGE_FROM_QUANTITY_STALE: row 0")
+    assert shop.pool.frozen is not None
+    assert shop.pool.frozen.code is FreezeCode.PARTIAL
+    assert "CHANGE_FROM_QUANTITY_STALE" in shop.pool.frozen.reason
+    shop.wait(3600)
+    assert shop.observe().next is Next.REST
+    assert shop.pool.frozen.code is FreezeCode.PARTIAL
+    assert shop.resolve(Resolution.WAS_APPLIED).entries == ()
+    shop.carry(shop.resolve(Resolution.ADOPT_LEVELS, stock=8, observation=shop.observation()))
+    assert shop.shown() == (8, 8, 8)
+
+
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_an_answer_heard_twice_changes_nothing(outcome: Outcome) -> None:
     shop = correcting()

@@ -121,7 +121,7 @@ ANSWERS: dict[str, tuple[Answer, WriteOutcome]] = {
     "a code that nobody knows": (adjusted(errors=[told("NEW_IN_2027")]), WriteOutcome.UNKNOWN),
     "no code": (adjusted(errors=[told(None)]), WriteOutcome.UNKNOWN),
     "neither group nor errors": (adjusted(), WriteOutcome.UNKNOWN),
-    "a group together with errors": (adjusted(GROUP, [told(STALE)]), WriteOutcome.UNKNOWN),
+    "a group together with errors": (adjusted(GROUP, [told(STALE)]), WriteOutcome.PARTIAL),
     "no payload": (ok(NOTHING), WriteOutcome.UNKNOWN),
     "throttled": (failed("THROTTLED"), WriteOutcome.THROTTLED),
     "429": (httpx2.Response(429, headers={"Retry-After": "3.5"}), WriteOutcome.THROTTLED),

@@ -60,6 +60,9 @@ def _hear_open(draft: Draft, reply: Reply, policy: Policy) -> Step:
             return doubt_later(draft, detail=f"in progress already {reply.detail}".strip())
         case Outcome.UNKNOWN | Outcome.APPLIED:
             return doubt(draft, policy, detail=reply.detail)
+        case Outcome.PARTIAL:
+            told = f"Shopify wrote only a part of the correction: {reply.detail}"
+            return _freeze(draft, FreezeCode.PARTIAL, f"{told}. Count, then adopt the levels.")
         case (
             Outcome.STALE
             | Outcome.NOT_SENT

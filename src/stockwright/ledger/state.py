@@ -193,6 +193,7 @@ class Outcome(StrEnum):
     KEY_MISMATCH = "key_mismatch"
     PREVIOUS_FAILED = "previous_failed"  # read, new key
     REFUSED = "refused"  # another userError: nothing was written
+    PARTIAL = "partial"  # some rows were written and others refused: nothing can be booked
     UNKNOWN = "unknown"  # time-out, 5xx, cut answer, SERVICE_UNAVAILABLE, crash
 
 

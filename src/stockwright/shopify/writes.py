@@ -1,7 +1,7 @@
 """The one way we change stock: deltas, each with a compare-and-set value, under an idempotency key.
 
-A write is sent once. Its answer becomes one of nine outcomes; whatever is not surely "applied" or surely
-"not executed" is "unknown", and settling that is the caller's rule, not ours.
+A write is sent once. Its answer becomes one of ten outcomes; whatever is not surely "applied", surely
+"not executed" or told to be half done is "unknown", and settling that is the caller's rule, not ours.
 """
 
 from collections.abc import Sequence
@@ -30,6 +30,7 @@ class WriteOutcome(StrEnum):
     KEY_MISMATCH = "key_mismatch"  # the key was used with other rows: our fault
     PREVIOUS_FAILED = "previous_failed"  # read again, new key
     REFUSED = "refused"  # nothing was written; `offending_rows` may name the rows
+    PARTIAL = "partial"  # some rows were written and others refused, against what Shopify documents
     UNKNOWN = "unknown"  # applied or not: this answer does not tell
 
 
@@ -162,7 +163,7 @@ def _reply(payload: Node | None) -> AdjustReply:
         return AdjustReply(outcome=WriteOutcome.UNKNOWN, detail="no adjustment group and no errors")
     if errors:
         detail = "an adjustment group together with errors: " + _detail(errors)
-        return AdjustReply(outcome=WriteOutcome.UNKNOWN, detail=detail)
+        return AdjustReply(outcome=WriteOutcome.PARTIAL, detail=detail)
     applied_at = group.moment("createdAt") if group.has("createdAt") else None
     return AdjustReply(outcome=WriteOutcome.APPLIED, detail=group.text("id"), applied_at=applied_at)
 
