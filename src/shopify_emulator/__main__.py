@@ -40,6 +40,11 @@ def arguments() -> argparse.ArgumentParser:
         "--proxy-url", help="where the app proxy leads, e.g. http://127.0.0.1:8000/proxy (default: nowhere)"
     )
     parser.add_argument("--proxy-path", default="/apps/stockwright", help="its path in the shop")
+    _add_faults(parser)
+    return parser
+
+
+def _add_faults(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--switch",
         action="append",
@@ -64,7 +69,6 @@ def arguments() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how late webhook_delay and webhook_duplicate may be, up to 86400, a day (default 30)",
     )
-    return parser
 
 
 def fault_rates(settings: Sequence[str]) -> dict[Fault | WebhookFault, float]:
