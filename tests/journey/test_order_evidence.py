@@ -1,8 +1,10 @@
 """What orders cost as evidence: a frozen stock must not use up the shop's API budget with every sale."""
 
-from shopify_emulator import Fault
+import pytest
+
+from shopify_emulator import Fault, ManualClock, switches_from
 from stockwright.store import shops
-from tests.journey.service import Service, play
+from tests.journey.service import Service, new_shop, play
 from tests.journey.test_shared_stock import start, stored_pools
 
 ADJUST = "inventoryAdjustQuantities"
@@ -63,3 +65,34 @@ def test_a_restock_typed_into_every_variant_counts_once_although_orders_can_be_r
         assert poster.levels() == [20, 20]
 
     play(database, story)
+
+
+LATE = pytest.mark.xfail(
+    strict=True,
+    reason="levels that moved minutes ago are weighed with a list of orders that does not have those orders yet",
+)
+
+
+@pytest.mark.parametrize("lag", ["0", "seconds", pytest.param("minutes", marks=LATE)])
+@pytest.mark.parametrize("on_unknown", ["settle", "certain"])
+def test_sales_that_the_list_of_orders_has_late_do_not_pass_for_a_correction(
+    emptied, on_unknown, lag
+) -> None:
+    """A correction is lost before it is applied, and sales move its levels to where it would have."""
+    switches = switches_from([f"derived_lag={lag}"])
+
+    async def story(service: Service) -> None:
+        poster = await start(service)
+        async with service.database.connection() as conn:
+            await shops.set_settings(conn, service.shop_id, plan="premium", on_unknown=on_unknown)
+        await service.wait(400)
+        service.shop.faults.next(ADJUST, Fault.SERVER_ERROR_BEFORE)
+        poster.sell("A")
+        await service.wait(30)
+        poster.sell("B")
+        poster.sell("C")
+        await service.wait(1_500)
+        (pool,) = await stored_pools(service)
+        assert (pool.status, poster.levels()) in (("active", [7, 7, 7]), ("frozen", [9, 9, 9]))
+
+    play(emptied, story, shop=new_shop(ManualClock(), switches=switches))
