@@ -242,6 +242,9 @@ class Driver:
         if self._habits.records_before_sending:
             return False
         step = self._record(worker, key, state, reply)
+        if step.next is Next.SEND and step.state is not None and step.state.intent is not None:
+            self._store.pools[key].pending_effects = {step.state.intent.key}  # the rows that did not fit
+            return (yield from self._correct(worker, key, step.state.intent.key))
         if step.next is Next.READ:
             self._store.wake_by(key, self._clock.now_s)
         elif step.wake_at is not None:

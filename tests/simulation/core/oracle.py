@@ -67,6 +67,7 @@ class PoolTruth:
     left: int = 0  # base units moved in stays that have ended
     surplus: int = 0
     stays: dict[MemberId, Tenure] = field(default_factory=dict)
+    read: Reading | None = None  # what the newest correction was derived from; more rows may follow from it
     doubt: Doubt | None = None
     tainted: str = ""
 
@@ -327,12 +328,13 @@ class Oracle:
         if state.intent.key in self._pool_of_key:
             raise Violation(f"I2: the key {state.intent.key} was used for two corrections")
         self._pool_of_key[state.intent.key] = commit.key
-        rows = {row.member: self._row(row.member, commit.reading) for row in state.intent.rows}
+        truth.read = commit.reading or truth.read
+        rows = {row.member: self._row(row.member, truth.read) for row in state.intent.rows}
         truth.doubt = Doubt(
             intent=state.intent,
             opened=rows,
             sent_at=state.intent.opened_at,
-            opened_behind=any(self._is_behind(id, commit.reading) for id in rows),
+            opened_behind=any(self._is_behind(id, truth.read) for id in rows),
         )
         self.counts["intents"] += 1
 
