@@ -202,6 +202,7 @@ async def _save(deps: Deps, row: AutomationRow, *, was: AutomationRow | None, by
     options = _options(automation, row)
     row = replace(row, options=options.model_dump(mode="json"))
     topics = [_topic(no, text) for no, text in enumerate(row.topics)]
+    _check_delays(topics)
     await _check(deps, row, automation, options)
     async with deps.database.connection() as conn, conn.transaction():
         if was is not None:
@@ -256,6 +257,18 @@ def _topic(no: int, text: str) -> Subscription:
         return parse_subscription(text)
     except StockwrightError as error:
         raise _faulty(f"topics.{no}", str(error)) from error
+
+
+def _check_delays(topics: Sequence[Subscription]) -> None:
+    """A topic has one delay."""
+    delays: dict[str, Subscription] = {}
+    for no, topic in enumerate(topics):
+        if delays.setdefault(topic.topic, topic) != topic:
+            raise _faulty(
+                f"topics.{no}",
+                f"The topic {topic.topic!r} is named twice, as {str(delays[topic.topic])!r} and {str(topic)!r}. "
+                "An event leads to one run: keep one of them.",
+            )
 
 
 def _faulty(path: str, message: str) -> FaultyFields:

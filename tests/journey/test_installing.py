@@ -4,7 +4,7 @@ import pytest
 
 from stockwright import installing, previewing
 from stockwright.deps import refresh_shop
-from stockwright.model import StockwrightError
+from stockwright.model import FaultyFields, StockwrightError
 from stockwright.store import runs
 from tests.journey.listings import TAG, TYPE, add_listing
 from tests.journey.service import Service, play
@@ -121,6 +121,24 @@ def test_wrong_options_are_refused_before_anything_is_stored(emptied, options, s
         async with service.database.connection() as conn:
             cursor = await conn.execute("select count(*) from automations")
             assert (await cursor.fetchone())[0] == 0
+
+    play(emptied, story)
+
+
+def test_a_topic_with_two_delays_is_refused(emptied) -> None:
+    async def story(service: Service) -> None:
+        service.shop.add_location("Toronto")
+
+        async def adding(*topics: str) -> None:
+            await installing.add(
+                service.deps, service.shop_id, kind=ACROSS[0], options=ACROSS[1], topics=topics
+            )
+
+        twice = ("mechanic/user/trigger", "user/a/b+1.hour", "user/a/b+2.hours")
+        with pytest.raises(FaultyFields, match="named twice") as caught:
+            await adding(*twice)
+        assert [fault.path for fault in caught.value.faults] == ["topics.2"]
+        await adding("user/a/b+1.hour", "user/a/b+60.minutes")
 
     play(emptied, story)
 
