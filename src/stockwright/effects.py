@@ -77,6 +77,7 @@ async def _send_once(deps: Deps, sending: Sending) -> Step | None:
         return None
     sent, step = await _send_surely(deps, sending, begun, intent)
     if sent.problem is not None and sent.problem.permanent:
+        sent.problem.is_told = True  # by the run of the correction
         raise sent.problem
     return step
 
@@ -238,9 +239,9 @@ async def _record(deps: Deps, sending: Sending, attempt: int, pool: _Pool, sent:
 
 
 def _alarm(change: PoolChange, sent: _Sent) -> JsonObject | None:
-    """What a person must be told of; a shop that shuts us out is paused instead."""
+    """What a person must be told of."""
     frozen, problem = frozen_alarm([change]), sent.problem
-    if frozen is None and problem is not None and problem.permanent and not problem.shuts_out:
+    if frozen is None and problem is not None and problem.permanent:
         return refused_alarm(change, str(problem), problem.code.value)
     return frozen or stale_alarm(change, sent.reply.outcome)
 

@@ -221,7 +221,8 @@ def test_giving_up_closes_the_due_work_and_leaves_the_later(database: str) -> No
             await receive(conn, [event(shop, 1), event(shop, 2)])
             await conn.execute("update work set due_at = now() + interval '1 hour' where event_id = 'evt_2'")
             await keys.record_failure(conn, key(shop), error="x", next_at=_now())
-            await keys.give_up(conn, key(shop), error="Given up.")
+            await keys.give_up(conn, key(shop), error="Given up.", run_id=RunId("run_1"))
+            assert await rows(conn, "select event_id from work where run_id = 'run_1'") == [("evt_1",)]
             assert await rows(conn, "select event_id from work where done_at is null") == [("evt_2",)]
             assert await keys.state(conn, key(shop)) == keys.KeyState(last_error="Given up.")
 

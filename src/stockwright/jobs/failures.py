@@ -116,7 +116,8 @@ class Failures:
         """In a transaction of its own: it may wake other keys."""
         because = "The run ended in an error, so nothing was decided. The events wait for the next try."
         expected = isinstance(error, StockwrightError)
-        detail = {"message": str(error) if expected else _text(error)}
+        code = {"code": error.code.value} if isinstance(error, ShopifyError) else {}
+        detail = {"message": str(error) if expected else _text(error), **code}
         async with self.pool.connection() as conn:
             await self.save_failed_run(
                 conn, key, because=because, error=detail, tell=not expected or failures >= TOLD_FROM
