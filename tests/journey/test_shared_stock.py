@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from shopify_emulator import Fault, VariantSpec
-from stockwright.model import PRODUCT_CHECK
+from stockwright.deps import refresh_shop
 from stockwright.store import automations, pools, runs
 from tests.journey.listings import TAG, Listing, add_listing
 from tests.journey.service import Service, play
@@ -245,11 +245,17 @@ def test_another_primary_location_writes_nothing(emptied) -> None:
         for title in "ABC":
             service.shop.connect(poster.item(title), montreal, available=0)
         service.shop.set_primary(montreal)
+        await refresh_shop(service.deps, service.shop_id)
         await service.reconcile()
         await service.wait(1_300)
         assert poster.levels() == [10, 10, 10]
         assert poster.levels(montreal) == [0, 0, 0]
         assert service.writes == []
+        (pool,) = await stored_pools(service)
+        assert (pool.location_id, pool.stock) == (montreal, 0)
+        (said,) = [one for one in await told(service) if "Dissolved" in one]
+        assert "the location is not chosen any more" in said
+        assert "Poster, Montreal: Adopted 3 levels with a shared stock of 0" in said
 
     play(emptied, story)
 
@@ -368,8 +374,6 @@ def test_a_product_that_is_deleted_frees_its_stock(emptied) -> None:
         poster = await start(service)
         service.shop.remove_product(poster.gid)
         await service.reconcile()
-        (row,) = await installed(service)
-        await service.emit(row, PRODUCT_CHECK, {}, subject=poster.gid)
         assert await stored_pools(service) == []
         assert service.errors == []
 
@@ -473,7 +477,75 @@ def test_six_hundred_variants_are_corrected_to_the_last_one(emptied) -> None:
         await service.wait(120)
         assert set(poster.levels()) == {7}
         assert max(len(request.variables["input"]["changes"]) for request in service.writes) == 250
-        assert len(service.writes) <= 4
+        # I5: one look, in as many pages as 600 variants take, and one write for each 250 rows.
+        assert sent(service) == ["ReadProduct"] * 3 + ["ReadItems"] + ["AdjustQuantities"] * 3
+
+    play(emptied, story)
+
+
+def test_a_stale_row_among_two_hundred_and_fifty_holds_up_neither_its_own_stock_nor_another(emptied) -> None:
+    """Scenario 14: and a member without a level among them is left out."""
+
+    async def story(service: Service) -> None:
+        titles = [f"V{number}" for number in range(251)]
+        service.shop.add_location("Toronto")
+        montreal = service.shop.add_location("Montreal")
+        poster = add_listing(service.shop, titles=titles, levels=10)
+        mug = add_listing(service.shop, "Mug", levels=5)
+        await service.add(ACROSS[0], **ACROSS[1])
+        assert service.shop.level(poster.item("V7"), montreal) == 10
+        service.shop.disconnect(poster.item("V7"), poster.first_location)
+        poster.sell("V0")
+        mug.sell("A")
+        service.on_the_way("AdjustQuantities", lambda: poster.sell("V200"))
+        await service.wait(60)
+        levels = [
+            service.shop.level(poster.item(title), poster.first_location) for title in titles if title != "V7"
+        ]
+        assert set(levels) == {8}
+        assert mug.levels() == [4, 4, 4]
+        assert service.errors == []
+
+    play(emptied, story)
+
+
+def test_no_more_is_oversold_than_was_sold_elsewhere_before_a_sale_could_be_passed_on(emptied) -> None:
+    """I4, S12: one unit is left and each variant is sold while the sale of the first is on its way."""
+
+    async def story(service: Service) -> None:
+        poster = await start(service, levels=1)
+        poster.sell("A")
+        service.on_the_way("AdjustQuantities", lambda: poster.sell("B"))
+        await service.settle()
+        assert poster.levels() == [-1, -1, -1]  # the window held one sale of another variant: one oversold
+
+    play(emptied, story)
+
+
+@BOTH
+def test_sales_one_after_the_other_oversell_nothing(emptied, kind) -> None:
+    async def story(service: Service) -> None:
+        poster = await start(service, kind, levels=2)
+        for title in "AB":
+            poster.sell(title)
+            await service.settle()
+        assert poster.levels() == [0, 0, 0]
+
+    play(emptied, story)
+
+
+def test_a_run_says_of_two_places_which_was_corrected_and_which_differs(emptied) -> None:
+    async def story(service: Service) -> None:
+        toronto, montreal = service.shop.add_location("Toronto"), service.shop.add_location("Montreal")
+        poster = add_listing(service.shop)
+        poster.edit(location=montreal, A=3)
+        await service.add(WITHIN[0], unequal_at_start="report")
+        poster.sell("A", location=toronto)
+        await service.settle()
+        assert (poster.levels(toronto), poster.levels(montreal)) == ([9, 9, 9], [3, 10, 10])
+        said = next(one for one in await told(service) if "correcting" in one)
+        assert "Poster, Toronto: Moved by others: A 10 -> 9." in said
+        assert "Poster, Montreal: The levels differ at the start" in said
 
     play(emptied, story)
 

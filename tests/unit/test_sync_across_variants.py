@@ -8,7 +8,7 @@ import pytest
 from stockwright.automations import KINDS, stock_scan
 from stockwright.automations.contract import PagePlan, Tally
 from stockwright.automations.options import read_options
-from stockwright.automations.sync_across_variants import CHOOSE_ONE, NO_DATA, NOT_BOTH, Options
+from stockwright.automations.sync_across_variants import NO_DATA, Options
 from stockwright.ledger.people import freeze
 from stockwright.ledger.state import Exclusion, FreezeCode, Outcome
 from stockwright.model import ENABLED, PRODUCT_CHECK, SET_CACHE, USER_TRIGGER, StockwrightError
@@ -194,8 +194,11 @@ def test_the_run_button_adopts_and_a_second_press_finds_all_in_step() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, CHOOSE_ONE),
-        ({"product_tags": ["a"], "product_types": ["b"]}, NOT_BOTH),
+        ({}, r"^You must choose to monitor products either by tags or types\.$"),
+        (
+            {"product_tags": ["a"], "product_types": ["b"]},
+            r"^Choose to monitor products either by tags or types, but not both\.$",
+        ),
         ({"product_tags": ["a"], "locations": "named"}, "location_names"),
         ({"product_tags": ["a"], "location_names": ["Toronto"]}, "location_names"),
     ],
