@@ -1,8 +1,6 @@
 """A shop from outside: checked against the shop itself first, then stored with its secrets sealed; its plan later."""
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
@@ -145,9 +143,16 @@ class _Unstored:
     async def account(self, shop_id: ShopId) -> Shop:  # noqa: ARG002
         return self.row
 
-    @asynccontextmanager
-    async def renewing(self, shop_id: ShopId) -> AsyncIterator["_Renewal"]:  # noqa: ARG002
-        yield _Renewal(self)
+    async def save_token(
+        self,
+        shop_id: ShopId,
+        token: bytes,
+        *,
+        expires_at: datetime,
+        was: bytes | None,  # noqa: ARG002
+    ) -> bool:
+        self.row = replace(self.row, token=token, token_expires_at=expires_at)
+        return True
 
     async def take_points(self, shop_id: ShopId, *, cost: float, reserve_share: float) -> float:  # noqa: ARG002
         return 0.0
@@ -157,15 +162,3 @@ class _Unstored:
 
     async def block_points(self, shop_id: ShopId, *, delay_s: float) -> None:
         pass
-
-
-@dataclass
-class _Renewal:
-    rows: _Unstored
-
-    @property
-    def account(self) -> Shop:
-        return self.rows.row
-
-    async def save(self, token: bytes, *, expires_at: datetime) -> None:
-        self.rows.row = replace(self.rows.row, token=token, token_expires_at=expires_at)

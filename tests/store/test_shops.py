@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 
 import pytest
 from psycopg import AsyncConnection
@@ -107,7 +106,7 @@ def test_what_a_read_of_the_shop_showed_is_kept_whole(database: str) -> None:
 def test_a_new_secret_drops_the_token_that_was_made_with_the_old_one(database: str) -> None:
     async def work(conn: AsyncConnection) -> None:
         shop_id = await shops.add(conn, ONE)
-        await shops.save_token(conn, shop_id, b"token", expires_at=NOON)
+        await shops.save_token(conn, shop_id, b"token", expires_at=NOON, was=None)
         shop = await shops.get(conn, shop_id)
         assert shop is not None and (shop.token, shop.token_expires_at) == (b"token", NOON)
         await shops.save_secrets(conn, shop_id, b"other")
@@ -142,51 +141,16 @@ def test_a_change_to_a_removed_shop_is_told(database: str) -> None:
     with_connection(database, work)
 
 
-def test_a_second_renewal_waits_for_the_first_and_sees_its_token(database: str) -> None:
+def test_of_two_processes_that_renew_a_token_the_faster_stores_it(database: str) -> None:
     async def run() -> None:
         async with open_pool(database) as pool:
             shop_rows = ShopRows(pool)
             async with pool.connection() as conn:
                 shop_id = await shops.add(conn, ONE)
-            order: list[str] = []
-
-            async def second() -> bytes | None:
-                async with shop_rows.renewing(shop_id) as renewal:
-                    order.append("second")
-                    return renewal.account.token
-
-            async with shop_rows.renewing(shop_id) as renewal:
-                waiting = asyncio.create_task(second())
-                await _locked_out(pool)
-                await renewal.save(b"new", expires_at=NOON + timedelta(days=1))
-                order.append("first")
-            assert await waiting == b"new"
-            assert order == ["first", "second"]
-
-    asyncio.run(run())
-
-
-async def _locked_out(pool) -> None:
-    """Returns once somebody waits for a row lock."""
-    for _ in range(200):
-        async with pool.connection() as conn:
-            if await rows(conn, "select 1 from pg_stat_activity where wait_event_type = 'Lock'"):
-                return
-        await asyncio.sleep(0.01)
-    pytest.fail("nobody waits for the lock")
-
-
-def test_a_renewal_that_fails_stores_nothing(database: str) -> None:
-    async def run() -> None:
-        async with open_pool(database) as pool:
-            shop_rows = ShopRows(pool)
-            async with pool.connection() as conn:
-                shop_id = await shops.add(conn, ONE)
-            with pytest.raises(ZeroDivisionError):
-                async with shop_rows.renewing(shop_id) as renewal:
-                    await renewal.save(b"new", expires_at=NOON)
-                    raise ZeroDivisionError
-            assert (await shop_rows.account(shop_id)).token is None
+            assert await shop_rows.save_token(shop_id, b"first", expires_at=NOON, was=None)
+            assert not await shop_rows.save_token(shop_id, b"second", expires_at=NOON, was=None)
+            assert (await shop_rows.account(shop_id)).token == b"first"
+            assert await shop_rows.save_token(shop_id, b"next", expires_at=NOON, was=b"first")
 
     asyncio.run(run())
 
@@ -196,9 +160,6 @@ def test_an_account_of_no_shop_is_told(database: str) -> None:
         async with open_pool(database) as pool:
             with pytest.raises(StockwrightError, match="no shop 9"):
                 await ShopRows(pool).account(ShopId(9))
-            with pytest.raises(StockwrightError, match="no shop 9"):
-                async with ShopRows(pool).renewing(ShopId(9)):
-                    pytest.fail("there is no such shop")
 
     asyncio.run(run())
 

@@ -3,7 +3,6 @@
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -44,19 +43,6 @@ class StoredShop:
 
 
 @dataclass
-class Renewing:
-    """A locked row: what is saved is seen by the next reader."""
-
-    rows: "Rows"
-    account: StoredShop
-
-    async def save(self, token: bytes, *, expires_at: datetime) -> None:
-        self.rows.shop = StoredShop(
-            **{**vars(self.rows.shop), "token": token, "token_expires_at": expires_at}
-        )
-
-
-@dataclass
 class Rows:
     """The rows that calls need, for one shop, with a budget that never ends unless the test says so."""
 
@@ -70,9 +56,13 @@ class Rows:
     async def account(self, shop_id: ShopId) -> StoredShop:
         return self.shop
 
-    @asynccontextmanager
-    async def renewing(self, shop_id: ShopId):
-        yield Renewing(rows=self, account=self.shop)
+    async def save_token(
+        self, shop_id: ShopId, token: bytes, *, expires_at: datetime, was: bytes | None
+    ) -> bool:
+        if self.shop.token != was:
+            return False
+        self.shop = StoredShop(**{**vars(self.shop), "token": token, "token_expires_at": expires_at})
+        return True
 
     async def take_points(self, shop_id: ShopId, *, cost: float, reserve_share: float) -> float:
         self.taken.append((cost, reserve_share))

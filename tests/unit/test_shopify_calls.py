@@ -347,6 +347,19 @@ def test_while_one_call_renews_the_token_others_go_on_with_the_old_one() -> None
     assert asyncio.run(go()) == ["went on"]
 
 
+def test_a_token_that_another_process_renewed_meanwhile_is_taken_instead_of_our_own() -> None:
+    shop = credentials(token="shpat_old", life_s=3600)
+
+    def granted_to_both(_request: httpx2.Request) -> httpx2.Response:
+        other = {"token": CIPHER.seal("shpat_other"), "token_expires_at": NOON + timedelta(hours=24)}
+        shop.rows.shop = StoredShop(**{**vars(shop.rows.shop), **other})
+        return granted("shpat_ours")
+
+    shop.answers = [granted_to_both, scopes()]
+    ask(shop)
+    assert shop.requests[1].headers["X-Shopify-Access-Token"] == "shpat_other"
+
+
 def test_a_read_whose_token_was_refused_goes_again_with_a_new_one() -> None:
     shop = credentials(httpx2.Response(401), granted(), scopes(), token="shpat_old", life_s=9000)
     ask(shop)

@@ -4,7 +4,6 @@ The store implements `ShopRows` (stockwright.store.shop_rows); this package impo
 """
 
 import json
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -46,15 +45,6 @@ class Account(Protocol):
     def locations(self) -> tuple[Location, ...]: ...
 
 
-class Renewal(Protocol):
-    """The shop row, locked against other renewals until the block ends."""
-
-    @property
-    def account(self) -> Account: ...
-
-    async def save(self, token: bytes, *, expires_at: datetime) -> None: ...
-
-
 class ShopRows(Protocol):
     """The rows that all processes share: the shop, its token and its cost budget."""
 
@@ -62,8 +52,10 @@ class ShopRows(Protocol):
         """The shop as stored now; StockwrightError when it was removed."""
         ...
 
-    def renewing(self, shop_id: ShopId) -> AbstractAsyncContextManager[Renewal]:
-        """One process at a time may renew a shop's token."""
+    async def save_token(
+        self, shop_id: ShopId, token: bytes, *, expires_at: datetime, was: bytes | None
+    ) -> bool:
+        """Store a renewed token, sealed; False when another process has stored one since `was` was read."""
         ...
 
     async def take_points(self, shop_id: ShopId, *, cost: float, reserve_share: float) -> float:

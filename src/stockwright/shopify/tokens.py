@@ -1,4 +1,4 @@
-"""Access tokens: the static one, and the client credentials grant, renewed ahead of time by one process.
+"""Access tokens: the static one, and the client credentials grant, renewed ahead of time.
 
 A renewal ends before a call is sent and never inside one; one that failed is not tried again before its time.
 Tokens are stored sealed and never logged.
@@ -25,8 +25,7 @@ from stockwright.shopify.wire import Node
 RENEW_BEFORE_S = 2 * 3600  # renewed when less life than this is left, or less than half of it
 MIN_LIFE_S = 60  # a token with less left is not used, even when renewal fails
 DEFAULT_LIFE_S = 86399
-GRANT_LIMIT_S = 10.0  # of one request for a token: the shop's row is locked meanwhile
-RENEWALS_AT_ONCE = 2  # of one process: each holds a database connection while it asks
+GRANT_LIMIT_S = 10.0  # of one request for a token
 RETRY_AFTER_DEFAULT_S = 2.0
 NO_HURRY_S = 60.0  # after a renewal that failed while the old token lives
 MAX_RETRY_AFTER_S = 3600.0
@@ -68,7 +67,6 @@ class Tokens:
         self._cipher = cipher
         self._clock = clock
         self._locks: dict[ShopId, asyncio.Lock] = {}
-        self._at_once = asyncio.Semaphore(RENEWALS_AT_ONCE)
         self._pauses: dict[ShopId, _Pause] = {}
         self._lives_s: dict[ShopId, float] = {}  # of the newest token that this process was granted
 
@@ -130,7 +128,7 @@ class Tokens:
 
     def _must_wait(self, shop_id: ShopId) -> bool:
         """Whether a renewal is under way, or would come too soon after one that failed."""
-        return self._lock(shop_id).locked() or self._at_once.locked() or self._pause(shop_id) is not None
+        return self._lock(shop_id).locked() or self._pause(shop_id) is not None
 
     def _lock(self, shop_id: ShopId) -> asyncio.Lock:
         return self._locks.setdefault(shop_id, asyncio.Lock())
@@ -140,26 +138,30 @@ class Tokens:
         return pause if pause is not None and self._clock() < pause.until else None
 
     async def _renewed(self, shop_id: ShopId, *, refused: Token | None) -> Token:
-        # The locks of this process keep its waiters from each holding a database connection.
-        async with self._lock(shop_id), self._at_once:
+        # One at a time in a process. Two processes may both ask: the slower takes the token of the faster.
+        async with self._lock(shop_id):
             if (pause := self._pause(shop_id)) is not None:
                 raise self._again(pause)
-            async with self._rows.renewing(shop_id) as renewal:
-                stored = self._stored(renewal.account)
-                if stored and self._is_news(shop_id, stored, refused):
-                    return stored
-                try:
-                    token = await self._granted(renewal.account)
-                except ShopifyError as error:
-                    self._put_off(
-                        shop_id, error, hurries=refused is not None or not (stored and self._lives(stored))
-                    )
-                    raise
-                assert token.expires_at is not None
-                await renewal.save(self._cipher.seal(token.text), expires_at=token.expires_at)
-            self._lives_s[shop_id] = self._life_s(token)
-            self._pauses.pop(shop_id, None)
+            account = await self._rows.account(shop_id)
+            stored = self._stored(account)
+            if stored and self._is_news(shop_id, stored, refused):
+                return stored
+            try:
+                token = await self._granted(account)
+            except ShopifyError as error:
+                living = refused is None and stored is not None and self._lives(stored)
+                self._put_off(shop_id, error, hurries=not living)
+                raise
+            return await self._kept(account, token)
+
+    async def _kept(self, account: Account, token: Token) -> Token:
+        assert token.expires_at is not None
+        shop_id, sealed = account.shop_id, self._cipher.seal(token.text)
+        self._lives_s[shop_id] = self._life_s(token)
+        self._pauses.pop(shop_id, None)
+        if await self._rows.save_token(shop_id, sealed, expires_at=token.expires_at, was=account.token):
             return token
+        return self._stored(await self._rows.account(shop_id)) or token
 
     def _put_off(self, shop_id: ShopId, error: ShopifyError, *, hurries: bool) -> None:
         if error.retry_after_s is None:

@@ -4,33 +4,18 @@ The client states what it needs as a protocol (stockwright.shopify.accounts.Shop
 an import either way. Each method is its own short transaction.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 
 from stockwright.model import ShopId, StockwrightError
 from stockwright.store import budgets, shops
-from stockwright.store.database import Connection, Pool, singly
+from stockwright.store.database import Pool, singly
 from stockwright.store.shops import Shop
 
 _PACE_WAIT_S = 1.0  # for a connection, to note what only steers our pace: an answer of the shop waits for it
 
 
-@dataclass(frozen=True, kw_only=True)
-class LockedShop:
-    """A shop row that no other process can lock until the block ends."""
-
-    conn: Connection
-    account: Shop
-
-    async def save(self, token: bytes, *, expires_at: datetime) -> None:
-        """Store a renewed token, sealed."""
-        await shops.save_token(self.conn, self.account.shop_id, token, expires_at=expires_at)
-
-
 class ShopRows:
-    """Shop rows, token renewal and cost budgets over a connection pool."""
+    """Shop rows, tokens and cost budgets over a connection pool."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -44,12 +29,12 @@ class ShopRows:
         async with singly(self._pool) as conn:
             return _there(await shops.get(conn, shop_id), shop_id)
 
-    @asynccontextmanager
-    async def renewing(self, shop_id: ShopId) -> AsyncIterator[LockedShop]:
-        """Lock the shop row for a token renewal; what is saved is committed when the block ends."""
-        async with self._pool.connection() as conn, conn.transaction():
-            shop = _there(await shops.lock(conn, shop_id), shop_id)
-            yield LockedShop(conn=conn, account=shop)
+    async def save_token(
+        self, shop_id: ShopId, token: bytes, *, expires_at: datetime, was: bytes | None
+    ) -> bool:
+        """See stockwright.store.shops.save_token."""
+        async with singly(self._pool) as conn:
+            return await shops.save_token(conn, shop_id, token, expires_at=expires_at, was=was)
 
     async def take_points(self, shop_id: ShopId, *, cost: float, reserve_share: float) -> float:
         """See stockwright.store.budgets.take."""

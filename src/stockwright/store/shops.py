@@ -97,11 +97,6 @@ def could_be_domain(text: str) -> bool:
     return _DOMAIN.fullmatch(text) is not None
 
 
-async def lock(conn: AsyncConnection, shop_id: ShopId) -> Shop | None:
-    """A shop by id, locked until the transaction ends: who holds it may renew its token."""
-    return await _one(conn, SQL.lock_shop, {"shop_id": shop_id})
-
-
 async def list_all(conn: AsyncConnection) -> list[Shop]:
     """All shops (at most 10,000), by domain."""
     async with conn.cursor(row_factory=dict_row) as cursor:
@@ -120,9 +115,12 @@ async def save_secrets(conn: AsyncConnection, shop_id: ShopId, secrets: bytes) -
     await _change(conn, shop_id, SQL.save_secrets, {"secrets": secrets})
 
 
-async def save_token(conn: AsyncConnection, shop_id: ShopId, token: bytes, *, expires_at: datetime) -> None:
-    """Store the sealed token of the client credentials grant."""
-    await _change(conn, shop_id, SQL.save_token, {"token": token, "expires_at": expires_at})
+async def save_token(
+    conn: AsyncConnection, shop_id: ShopId, token: bytes, *, expires_at: datetime, was: bytes | None
+) -> bool:
+    """Store the sealed token of the client credentials grant in place of `was`; False when that is gone already."""
+    values = {"shop_id": shop_id, "token": token, "expires_at": expires_at, "was": was}
+    return (await conn.execute(SQL.save_token, values)).rowcount == 1
 
 
 async def save_shop_read(

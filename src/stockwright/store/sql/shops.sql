@@ -19,12 +19,6 @@ select shop_id, domain, api_url, plan, status, status_reason, auth_mode, client_
        token_expires_at, scopes, name, timezone, locations, channels, default_location_id, primary_host, on_unknown, read_at, created_at
 from shops where domain = %(domain)s;
 
--- lock_shop: one shop by id, against a second renewal; rows that refer to it can still be added
-select shop_id, domain, api_url, plan, status, status_reason, auth_mode, client_id, secrets, token,
-       token_expires_at, scopes, name, timezone, locations, channels, default_location_id, primary_host, on_unknown, read_at, created_at
-from shops where shop_id = %(shop_id)s
-for no key update;
-
 -- list_shops: all shops by domain
 select shop_id, domain, api_url, plan, status, status_reason, auth_mode, client_id, secrets, token,
        token_expires_at, scopes, name, timezone, locations, channels, default_location_id, primary_host, on_unknown, read_at, created_at
@@ -36,8 +30,9 @@ delete from shops where shop_id = %(shop_id)s;
 -- save_secrets: replace the sealed secrets
 update shops set secrets = %(secrets)s, token = null, token_expires_at = null where shop_id = %(shop_id)s;
 
--- save_token: the sealed token of the client credentials grant
-update shops set token = %(token)s, token_expires_at = %(expires_at)s where shop_id = %(shop_id)s;
+-- save_token: the sealed token of the client credentials grant, unless another process was faster
+update shops set token = %(token)s, token_expires_at = %(expires_at)s
+where shop_id = %(shop_id)s and token is not distinct from %(was)s::bytea;
 
 -- save_shop_read: what a read of the shop showed
 update shops set name = %(name)s, timezone = %(timezone)s, locations = %(locations)s, channels = %(channels)s,
