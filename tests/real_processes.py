@@ -90,6 +90,16 @@ def temporary_home() -> Iterator[Path]:
         shutil.rmtree(home)
 
 
+@contextmanager
+def temporary_demo_home() -> Iterator[Path]:
+    """A folder for the demo, which lives in one of its own below it."""
+    with temporary_home() as home:
+        try:
+            yield home
+        finally:
+            EmbeddedPostgres(home / "demo", log=lambda _: None).erase()
+
+
 # --- processes ------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 """The bundled shop as the demo sees it: a process of its own, played through its control API over HTTP."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +78,7 @@ class BundledShop:
 
     async def state(self) -> ShopState:
         """The shop now."""
-        answer = await self._http.get(f"{self.url}/_emulator/state", timeout=_LIMIT_S)
+        answer = await _answered(self._http.get(f"{self.url}/_emulator/state", timeout=_LIMIT_S))
         return _state(answer.json())
 
     async def sell(self, lines: Sequence[tuple[str, int]], *, location: str) -> str:
@@ -110,7 +110,7 @@ class BundledShop:
         await self._act("reset-counts", {})
 
     async def _act(self, path: str, body: Json) -> Any:
-        answer = await self._http.post(f"{self.url}/_emulator/{path}", json=body, timeout=_LIMIT_S)
+        answer = await _answered(self._http.post(f"{self.url}/_emulator/{path}", json=body, timeout=_LIMIT_S))
         if answer.status_code != 200:
             raise StockwrightError(f"The bundled shop refused {path}: {answer.text[:500]}")
         return answer.json()
@@ -151,7 +151,7 @@ class Shopper:
         Raises:
             StockwrightError: it is not answered with 200.
         """
-        return _shown(await self._http.get(url, timeout=_LIMIT_S))
+        return _shown(await _answered(self._http.get(url, timeout=_LIMIT_S)))
 
     async def send(self, url: str, fields: Mapping[str, str], *, accept: str = "text/html") -> str:
         """Send a form; the answer.
@@ -160,7 +160,15 @@ class Shopper:
             StockwrightError: it is not answered with 200.
         """
         headers = {"Accept": accept}
-        return _shown(await self._http.post(url, data=dict(fields), headers=headers, timeout=_LIMIT_S))
+        sending = self._http.post(url, data=dict(fields), headers=headers, timeout=_LIMIT_S)
+        return _shown(await _answered(sending))
+
+
+async def _answered(request: Coroutine[Any, Any, httpx2.Response]) -> httpx2.Response:
+    try:
+        return await request
+    except httpx2.HTTPError as error:
+        raise StockwrightError(f"A part of the demo does not answer: {error!r}. Its log says why.") from error
 
 
 def _shown(answer: httpx2.Response) -> str:
@@ -196,7 +204,7 @@ class MailSink:
 
     async def mails(self) -> list[SunkMail]:
         """Every mail that it holds."""
-        answer = await self._http.get(f"{self.url}/api/mails?whole=1", timeout=_LIMIT_S)
+        answer = await _answered(self._http.get(f"{self.url}/api/mails?whole=1", timeout=_LIMIT_S))
         return [
             SunkMail(to=one["to"], subject=one["subject"], text=one["text"], headers=dict(one["headers"]))
             for one in answer.json()

@@ -5,10 +5,9 @@ The service and the shop are processes of their own; this one sets them up, says
 
 import asyncio
 import secrets
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,23 +20,22 @@ from stockwright import access, installing, notify, offer_desk
 from stockwright.adding import ShopDraft, add_shop
 from stockwright.app import open_deps
 from stockwright.bundled_shop import DOMAIN, BundledShop, MailSink, Shopper
+from stockwright.demo_plan import LOOPBACK, DemoOptions, Plan, plan_demo
 from stockwright.demo_scene import Stage
 from stockwright.demo_shopper import WAITED_FOR
 from stockwright.demo_story import play
 from stockwright.deps import Deps
-from stockwright.listening import listen, stop_requests
+from stockwright.listening import stop_requests
 from stockwright.model import Json, ShopId, StockwrightError
 from stockwright.notify.offers import Terms, Verb
 from stockwright.opening import VERSION, cipher, database
-from stockwright.settings import DATABASE_URL, Settings, load, variable
+from stockwright.settings import DATABASE_URL, variable
 from stockwright.shopify.accounts import AuthMode, ShopSecrets
 from stockwright.store import shops, users
 from stockwright.store.audit import COMMAND_LINE
 from stockwright.store.automations import AutomationRow
 from stockwright.upkeep import remove_shop, subscribe
 
-_LOOPBACK = "127.0.0.1"
-_PORTS = 50  # that are tried, from the first on
 _START_LIMIT_S = 120.0
 _STOP_LIMIT_S = 30.0
 _ANSWER_LIMIT_S = 2.0
@@ -45,13 +43,9 @@ _ASK_EVERY_S = 0.05
 _POOL_SIZE = 4
 _LOG_LINES = 15
 
-# What the demo sets unless you did: short waits, so that one can watch them end.
-_DEFAULTS = {"dead_time_s": "3", "poll_interval_s": "0.2", "reconcile_every_s": "30", "sweep_every_s": "5"}
-
 _STAFF = "staff@demo-shop.example"
+_OF_COMMANDS = (DATABASE_URL, variable("secret_key"))  # what would lead a command out of the demo
 _USER = "demo"  # of the admin site
-_SENDER = "stock@demo-shop.example"
-_FIRST_SINK_PORT, _FIRST_SMTP_PORT = 9025, 1025
 
 # Kind and options. The two that share stock share no product.
 _AUTOMATIONS: tuple[tuple[str, dict[str, Json]], ...] = (
@@ -67,106 +61,30 @@ _AUTOMATIONS: tuple[tuple[str, dict[str, Json]], ...] = (
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True)
-class DemoOptions:
-    """What the person who starts it chose."""
-
-    scripted: bool
-    shop_port: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Where everything is to be."""
-
-    environ: Mapping[str, str]  # of the service
-    settings: Settings
-    shop_url: str
-    shop_port: int
-    sink_url: str
-    sink_port: int
-    smtp_port: int
-    token: str
-    signing_secret: str
-
-
 def run_demo(options: DemoOptions, environ: Mapping[str, str]) -> int:
     """Run the demo until Ctrl-C, or the story to its end; the exit status.
 
     Raises:
         StockwrightError: a part could not be started; the message holds the end of its log.
     """
-    return asyncio.run(_run(options, _plan(options, environ)))
-
-
-def _plan(options: DemoOptions, environ: Mapping[str, str]) -> Plan:
-    given = load(environ)
-    if given.database_url is not None:
-        _tell("DATABASE_URL is not used here: the demo has a database of its own.")
-    home = given.home if environ.get(variable("home")) else given.home / "demo"
-    port = _given_port(given.port) if environ.get(variable("port")) else _free_port(given.port)
-    shop_port = _free_port(options.shop_port)
-    sink_port, smtp_port = _free_port(_FIRST_SINK_PORT), _free_port(_FIRST_SMTP_PORT)
-    own = {
-        **{variable(name): value for name, value in _DEFAULTS.items() if not environ.get(variable(name))},
-        DATABASE_URL: "",
-        variable("home"): str(home),
-        variable("host"): _LOOPBACK,
-        variable("port"): str(port),
-        variable("public_url"): f"http://{_LOOPBACK}:{port}",
-        variable("smtp_host"): _LOOPBACK,
-        variable("smtp_port"): str(smtp_port),
-        variable("smtp_security"): "none",
-        variable("smtp_from"): _SENDER,
-    }
-    return Plan(
-        environ={**environ, **own},
-        settings=load({**environ, **own}),
-        shop_url=f"http://{_LOOPBACK}:{shop_port}",
-        shop_port=shop_port,
-        sink_url=f"http://{_LOOPBACK}:{sink_port}",
-        sink_port=sink_port,
-        smtp_port=smtp_port,
-        token=f"shpat_{secrets.token_hex(16)}",
-        signing_secret=secrets.token_hex(16),
-    )
-
-
-def _given_port(port: int) -> int:
-    """A port that somebody chose is used or refused, never replaced by another."""
-    listen(_LOOPBACK, port).close()
-    return port
-
-
-def _free_port(first: int) -> int:
-    for port in range(first, first + _PORTS):
-        with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                sock.bind((_LOOPBACK, port))
-                return port
-    raise StockwrightError(
-        f"No port from {first} to {first + _PORTS - 1} is free on {_LOOPBACK}. Choose others with STOCKWRIGHT_PORT "
-        "and --shop-port."
-    )
+    return asyncio.run(_run(options, plan_demo(options, environ)))
 
 
 async def _run(options: DemoOptions, plan: Plan) -> int:
     started = monotonic()
     stop = stop_requests(until_stdin_closes=False)
+    if plan.unused:
+        _tell(f"Not used here: {', '.join(plan.unused)}. The demo has a database, a key and mail of its own.")
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
         shop, sink = BundledShop(plan.shop_url, http), MailSink(plan.sink_url, http)
+        deps = await _open(stack, plan)
+        await _refuse_other_shops(deps, plan)
         parts = await _start(stack, plan)
-        await _first(_until_up(shop.is_up, parts), stop)
-        await _first(_until_up(sink.is_up, parts), stop)
-        await _first(_until_up(partial(_is_ready, http, plan.environ[variable("public_url")]), parts), stop)
+        for is_up in (shop.is_up, sink.is_up, partial(_is_ready, http, plan.environ[variable("public_url")])):
+            await _first(_until_up(is_up, parts), stop)
         if stop.is_set():
-            return 0
-        dsn = stack.enter_context(database(plan.settings, log=_tell))
-        deps = await stack.enter_async_context(
-            open_deps(plan.settings, dsn, name="demo", pool_size=_POOL_SIZE)
-        )
+            return _stopped_early(options)
         rows = await _set_up(deps, plan)
         sold_out = await _offer(deps, shop, rows[0].shop_id)
         password = await _ready_user(deps)
@@ -174,11 +92,37 @@ async def _run(options: DemoOptions, plan: Plan) -> int:
         if options.scripted:
             _tell(f"Admin site  {_way_in(plan, password)}")
             stage = Stage(shop=shop, sink=sink, shopper=Shopper(http), deps=deps, rows=rows)
-            return await _first(play(stage), stop) or 0
+            status = await _first(play(stage), stop)
+            return _stopped_early(options) if status is None else status
         _tell(_page(plan, password, sold_out))
         await _first(_until_a_part_ends(parts), stop)
         _tell("\nStopping ...")
         return 0
+
+
+def _stopped_early(options: DemoOptions) -> int:
+    """A story that was not played to its end has shown nothing, whoever stopped it."""
+    if not options.scripted:
+        return 0
+    _tell("Stopped before the end of the story.")
+    return 1
+
+
+async def _open(stack: AsyncExitStack, plan: Plan) -> Deps:
+    """The demo's database, held until the end: the service shares it."""
+    dsn = stack.enter_context(database(plan.settings, log=_tell))
+    return await stack.enter_async_context(open_deps(plan.settings, dsn, name="demo", pool_size=_POOL_SIZE))
+
+
+async def _refuse_other_shops(deps: Deps, plan: Plan) -> None:
+    """Before anything works on them: the demo's service waits too short, and its mail reaches nobody."""
+    async with deps.database.connection() as conn:
+        others = [shop.domain for shop in await shops.list_all(conn) if shop.domain != DOMAIN]
+    if others:
+        raise StockwrightError(
+            f"{plan.settings.home} holds shops that are not the demo's: {', '.join(others)}. The demo does not work "
+            "on them. Set STOCKWRIGHT_HOME to another folder: the demo makes its own below it."
+        )
 
 
 # --- the parts --------------------------------------------------------------------------------------------
@@ -196,16 +140,16 @@ class Part:
 async def _start(stack: AsyncExitStack, plan: Plan) -> list[Part]:
     """Start the shop, the mail sink and the service; all end with the stack, the service first."""
     logs = plan.settings.home / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    logs.mkdir(exist_ok=True)
     shop = (
         "shopify_emulator",
-        *("--host", _LOOPBACK, "--port", str(plan.shop_port), "--domain", DOMAIN),
+        *("--host", LOOPBACK, "--port", str(plan.shop_port), "--domain", DOMAIN),
         *("--access-token", plan.token, "--client-secret", plan.signing_secret),
         *("--proxy-url", f"{plan.environ[variable('public_url')]}/proxy"),
     )
     sink = (
         "mail_sink",
-        *("--host", _LOOPBACK, "--port", str(plan.sink_port), "--smtp-port", str(plan.smtp_port)),
+        *("--host", LOOPBACK, "--port", str(plan.sink_port), "--smtp-port", str(plan.smtp_port)),
     )
     service = ("stockwright.supervising", "--until-stdin-closes")
     return [
@@ -368,7 +312,12 @@ def _way_in(plan: Plan, password: str) -> str:
 def _page(plan: Plan, password: str, sold_out: str) -> str:
     program = Path(sys.executable).with_name("stockwright")
     reconcile_s = plan.settings.reconcile_every_s
-    command = f"STOCKWRIGHT_HOME={plan.settings.home} {program if program.exists() else 'stockwright'}"
+    asked = {
+        **{name: "" for name in plan.unused if name in _OF_COMMANDS},
+        variable("home"): plan.settings.home,
+    }
+    environ = " ".join(f"{name}={value}" for name, value in asked.items())
+    command = f"{environ} {program if program.exists() else 'stockwright'}"
     return f"""
 Stockwright {VERSION} runs against the bundled shop. Nothing leaves this machine.
 

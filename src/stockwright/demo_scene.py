@@ -8,7 +8,7 @@ from time import monotonic
 
 from stockwright.bundled_shop import BundledShop, MailSink, Shopper, ShopProduct
 from stockwright.deps import Deps
-from stockwright.model import ShopId
+from stockwright.model import ShopId, StockwrightError
 from stockwright.store import health
 from stockwright.store.automations import AutomationRow
 
@@ -19,7 +19,7 @@ _WRITES = "inventoryAdjustQuantities"
 _READ = "product"  # the root field that every read of a product has once
 
 
-class Failed(Exception):
+class Failed(StockwrightError):
     """A step did not hold; the message says what differed."""
 
 
@@ -44,6 +44,7 @@ class Scene:
     shared: str  # title of the product whose variants are listings of one stock
     last_order: str = ""
     stock: dict[str, int] = field(default_factory=dict)
+    told: dict[str, int] = field(default_factory=dict)  # how far each product's ledger was shown
 
     @property
     def shop_id(self) -> ShopId:

@@ -1,8 +1,10 @@
 """The story of `demo --scripted`: each step acts in the shop, waits for the effect, and shows the proof."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from random import Random
+from textwrap import wrap
 from time import monotonic
 
 from stockwright import demo_shopper
@@ -17,7 +19,7 @@ from stockwright.demo_scene import (
     levels_of,
     tell,
 )
-from stockwright.explaining import clock_text, explain, history_lines, titles_of
+from stockwright.explaining import HistoryLine, RunStory, explain, history_lines, titles_of
 from stockwright.gathering import load_story
 from stockwright.ledger import wire
 from stockwright.model import StockwrightError
@@ -31,24 +33,58 @@ _HIDDEN = "Lighthouse Study"  # sold out and on no channel in the first catalogu
 _RESTOCKED = 6
 _MAIL_LIMIT_S = 60.0
 _WRITES = "inventoryAdjustQuantities"
+_LEDGER_LINES = 8  # that one step shows of one product
+_WIDTH = 105
+
+
+def _of_nothing(_scene: Scene) -> tuple[str, ...]:
+    return ()
+
+
+def _of_kept(scene: Scene) -> tuple[str, ...]:
+    return (scene.kept,)
+
+
+def _of_shared(scene: Scene) -> tuple[str, ...]:
+    return (scene.shared,)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happens in the shop."""
+
+    title: str
+    act: Callable[[Scene], Awaitable[str]]
+    about: Callable[[Scene], tuple[str, ...]] = _of_nothing  # the products whose ledger tells of it
 
 
 async def play(stage: Stage) -> int:
     """Play all steps; 0 when every one held."""
     scene = await _open(stage)
     failed = 0
-    for number, (title, act) in enumerate(_STEPS, start=1):
-        started = monotonic()
-        try:
-            proof = await act(scene)
-        except (Failed, StockwrightError) as error:
-            failed += 1
-            tell(f"FAIL {number}. {title}\n     {error}")
-        else:
-            tell(f"ok   {number}. {title} ({monotonic() - started:.1f} s)\n     {proof}")
-    await _show_reasons(scene)
+    for number, step in enumerate(_STEPS, start=1):
+        failed += not await _play_step(scene, number, step)
+    try:
+        await _show_reasons(scene)
+    except StockwrightError as error:
+        failed += 1
+        tell(f"FAIL The reasons cannot be shown: {error}")
     tell("\nEvery step held." if not failed else f"\n{failed} of {len(_STEPS)} steps did not hold.")
     return 1 if failed else 0
+
+
+async def _play_step(scene: Scene, number: int, step: Step) -> bool:
+    """Act, wait, and show the proof with what the ledger says of it; whether it held."""
+    started = monotonic()
+    try:
+        proof = await step.act(scene)
+    except StockwrightError as error:
+        tell(f"FAIL {number}. {step.title}\n     {error}")
+        return False
+    tell(f"ok   {number}. {step.title} ({monotonic() - started:.1f} s)\n     {proof}")
+    for title in step.about(scene):
+        await _show_ledger(scene, title)
+    return True
 
 
 async def _open(stage: Stage) -> Scene:
@@ -214,20 +250,22 @@ async def _the_mail_about(scene: Scene, title: str) -> SunkMail:
     return found[0]
 
 
-_STEPS: tuple[tuple[str, Callable[[Scene], Awaitable[str]]], ...] = (
-    ("A restock typed into every variant counts once", _restock),
-    ("A sale of one variant", _sale),
-    ("Framed and unframed in one order", _framed_and_unframed),
-    ("A refund", _refund),
-    ("A burst of orders on all variants", _burst),
-    ("A webhook that never comes", _lost_webhook),
-    ("Webhooks that come twice, or late", _doubled_and_late),
-    ("A correction whose answer is lost", _lost_answer),
-    ("Listings of one stock, each sold three times", _three_times_three),
-    ("A hidden product comes back in stock", _back_in_stock),
-    ("A shopper asks to be told of what is sold out", demo_shopper.ask),
-    ("It is back, and the shopper is told once", demo_shopper.restock),
-    ("The shopper unsubscribes", demo_shopper.unsubscribe),
+_STEPS = (
+    Step(
+        "A restock typed into every variant counts once", _restock, lambda scene: (scene.kept, scene.shared)
+    ),
+    Step("A sale of one variant", _sale, _of_kept),
+    Step("Framed and unframed in one order", _framed_and_unframed, _of_kept),
+    Step("A refund", _refund, _of_kept),
+    Step("A burst of orders on all variants", _burst, _of_kept),
+    Step("A webhook that never comes", _lost_webhook, _of_kept),
+    Step("Webhooks that come twice, or late", _doubled_and_late, _of_kept),
+    Step("A correction whose answer is lost", _lost_answer, _of_kept),
+    Step("Listings of one stock, each sold three times", _three_times_three, _of_shared),
+    Step("A hidden product comes back in stock", _back_in_stock),
+    Step("A shopper asks to be told of what is sold out", demo_shopper.ask),
+    Step("It is back, and the shopper is told once", demo_shopper.restock),
+    Step("The shopper unsubscribes", demo_shopper.unsubscribe),
 )
 
 
@@ -277,32 +315,50 @@ async def _journal(scene: Scene, pool: PoolRow) -> list[JournalRow]:
         return await pools.newest_journal(conn, pool.shop_id, pool.pool_id, limit=1000)
 
 
-async def _history(scene: Scene, pool: PoolRow) -> list[tuple[str, str]]:
+async def _show_ledger(scene: Scene, title: str) -> None:
+    """What was booked since the ledger of this product was last shown."""
+    pool = await _pool(scene, title)
     async with scene.stage.deps.database.connection() as conn:
         held = (await pools.members_of(conn, pool.shop_id, [pool.pool_id])).get(pool.pool_id, [])
-    entries = await _journal(scene, pool)
+        entries = await pools.journal(conn, pool.shop_id, pool.pool_id, after=scene.told.get(title, 0))
+    scene.told[title] = entries[-1].seq if entries else scene.told.get(title, 0)
     titles = titles_of((member.item_id, member.location_id, member.title) for member in held)
-    zone = time_zone("UTC")
-    assert zone is not None, "UTC is known everywhere"
-    return [(clock_text(line.at, zone), line.text) for line in history_lines(entries, titles)]
+    tell(f"     The ledger of {pool.title}, whose shared stock is {pool.stock}:")
+    for line in shortened(history_lines(entries, titles), limit=_LEDGER_LINES):
+        tell(f"       {line}")
+
+
+def shortened(told: Sequence[HistoryLine], *, limit: int) -> list[str]:
+    """Wrapped to a terminal's width, and at most `limit` lines: the first and the last, with a gap between them."""
+    lines = [
+        part
+        for line in told
+        for part in wrap(f"{line.at:%H:%M:%S}  {line.text}", width=_WIDTH, subsequent_indent=" " * 10)
+    ]
+    if len(lines) <= limit:
+        return lines
+    first = limit // 2
+    last = limit - 1 - first
+    gap = f"          ... {len(lines) - first - last} lines more; `stock history` tells all"
+    return [*lines[:first], gap, *lines[-last:]]
 
 
 async def _show_reasons(scene: Scene) -> None:
-    """Why the numbers are what they are: one stock's history, and one run from cause to end."""
-    pool = await _pool(scene, scene.kept)
-    tell(f"\nThe history of {pool.title}, whose shared stock is {pool.stock}:")
-    for at, text in await _history(scene, pool):
-        tell(f"  {at}  {text}")
-    async with scene.stage.deps.database.connection() as conn:
-        newest = await runs.list_runs(conn, automation_id=scene.stage.rows[1].automation_id, limit=20)
-        for one in newest:
-            run = await runs.get(conn, one.run_id)
-            story = await load_story(conn, run) if run else None
-            if story and story.effects:
-                break
+    """Why: one run from its cause to its end, and what became of each request of the shopper."""
+    story = await _newest_with_effects(scene)
     zone = time_zone("UTC")
     if story is not None and zone is not None:
         tell("\nOne run, explained (stockwright explain RUN_ID):")
         for line in explain(story, zone):
             tell(f"  {line}")
     await demo_shopper.show_reason(scene)
+
+
+async def _newest_with_effects(scene: Scene) -> RunStory | None:
+    async with scene.stage.deps.database.connection() as conn:
+        for one in await runs.list_runs(conn, automation_id=scene.stage.rows[1].automation_id, limit=20):
+            run = await runs.get(conn, one.run_id)
+            story = await load_story(conn, run) if run else None
+            if story and story.effects:
+                return story
+    return None

@@ -282,7 +282,7 @@ def load(environ: Mapping[str, str], *, env_file: Path | None = Path(".env")) ->
     Raises:
         SettingsError: unknown names or unusable values; every one of them is in the message.
     """
-    given = {**_from_file(env_file), **environ}
+    given = _given(environ, env_file)
     fields = {variable(field): field for field in Settings.model_fields}
     problems = [_unknown(name, fields) for name in sorted(given) if _is_ours(name) and name not in fields]
     values = {fields[name]: text for name, text in given.items() if name in fields and text != ""}
@@ -294,6 +294,15 @@ def load(environ: Mapping[str, str], *, env_file: Path | None = Path(".env")) ->
         if not problems:
             return settings
     raise SettingsError("\n".join(problems))
+
+
+def given_names(environ: Mapping[str, str], *, env_file: Path | None = Path(".env")) -> frozenset[str]:
+    """The variables that the environment, or a `.env` file, sets to something."""
+    return frozenset(name for name, text in _given(environ, env_file).items() if text)
+
+
+def _given(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
+    return {**_from_file(env_file), **environ}
 
 
 def _from_file(path: Path | None) -> dict[str, str]:

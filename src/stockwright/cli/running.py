@@ -10,7 +10,8 @@ import typer
 from stockwright import settings as table
 from stockwright.checking import Verdict, worst
 from stockwright.cli.output import AsCsv, AsJson, Form, print_findings, print_rows, say, tell
-from stockwright.demo import DemoOptions, run_demo
+from stockwright.demo import run_demo
+from stockwright.demo_plan import DemoOptions
 from stockwright.doctor import examine
 from stockwright.opening import database
 
@@ -39,7 +40,8 @@ def demo(
 ) -> None:
     """Try it: the whole service against a bundled shop.
 
-    Everything runs on this machine, in a home of its own. Ctrl-C stops it.
+    Everything runs on this machine, in the folder "demo" of the home folder; what you have set up for work is neither
+    used nor touched. Ctrl-C stops it.
     """
     raise typer.Exit(run_demo(DemoOptions(scripted=scripted, shop_port=shop_port), os.environ))
 
