@@ -72,10 +72,16 @@ async def preview(
     """
     loaded = await _loaded(deps, row)
     if loaded.automation.tells_shoppers:
-        async for one in _preview_waiting(deps, loaded, hear):
-            yield one
-        return
-    client = await deps.clients.for_shop(row.shop_id)
+        found = _preview_waiting(deps, loaded, hear)
+    else:
+        found = _preview_scope(deps, loaded, hear)
+    async for one in found:
+        yield one
+
+
+async def _preview_scope(deps: Deps, loaded: Loaded, hear: Hear) -> AsyncGenerator[Previewed, None]:
+    """Each product that the options choose."""
+    client = await deps.clients.for_shop(loaded.key.shop_id)
     after, seen, total = None, 0, None
     while True:
         page = await client.scan_products(

@@ -44,29 +44,35 @@ async def wait_for_run(
     Other work of the automation is not waited for: on a busy shop there always is some.
     """
     awaited = Awaited(service=service, row=row, event_id=event_id, give_up_at=monotonic() + limit_s)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        shown = progress.add_task("waiting for a worker", total=None)
-        run = await _until_done(awaited, progress, shown)
-        progress.update(shown, description="products that it woke", total=None)
-        if run is not None:
-            await _until_woken_are_done(awaited, run)
-    if awaited.is_late:
+    run, ended = await _watched(awaited)
+    if not ended:
         tell(
             f"Not at its end after {limit_s:g} s, and not waited for any longer; it goes on in the service. "
             f"See: stockwright runs --automation {row.automation_id}"
         )
     if as_json:
-        print_json(_run_json(awaited, run))
+        print_json(_run_json(event_id, run, ended=ended))
     elif run is not None:
         _tell_run(run)
-    elif not awaited.is_late:
+    elif ended:
         tell("It ended without a run: the automation was disabled or removed meanwhile.")
-    return 0 if run is not None and run.state == "succeeded" and not awaited.is_late else 1
+    return 0 if ended and run is not None and run.state == "succeeded" else 1
 
 
-def _run_json(awaited: Awaited, run: RunRow | None) -> JsonObject:
-    told = {"event": awaited.event_id, "ended": run is not None and not awaited.is_late}
+async def _watched(awaited: Awaited) -> tuple[RunRow | None, bool]:
+    """The run, if there was one, and whether all had ended in time."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        shown = progress.add_task("waiting for a worker", total=None)
+        run, ended = await _until_done(awaited, progress, shown)
+        if run is not None:
+            progress.update(shown, description="products that it woke", total=None)
+            ended = await _until_woken_are_done(awaited, run)
+    return run, ended
+
+
+def _run_json(event_id: EventId, run: RunRow | None, *, ended: bool) -> JsonObject:
+    told = {"event": event_id, "ended": ended}
     if run is None:
         return {**told, "run": None, "state": None, "because": None, "error": None}
     return {**told, "run": run.run_id, "state": run.state, "because": run.because, "error": run.error}
@@ -79,14 +85,15 @@ def _tell_run(run: RunRow) -> None:
     say(f"More: stockwright explain {run.run_id}")
 
 
-async def _until_done(awaited: Awaited, progress: Progress, shown: TaskID) -> RunRow | None:
-    """The event's run at its end; None when it had none, or is waited for no longer."""
+async def _until_done(awaited: Awaited, progress: Progress, shown: TaskID) -> tuple[RunRow | None, bool]:
+    """The event's run at its end, if it had one, and whether the end came in time."""
     row, warn_at = awaited.row, monotonic() + _PATIENCE_S
     while not awaited.is_late:
         async with awaited.service.deps.database.connection() as conn:
             outcome = await arrivals.outcome(conn, row.shop_id, awaited.event_id, row.automation_id)
             if outcome is None or outcome.done:
-                return await runs.get(conn, outcome.run_id) if outcome and outcome.run_id else None
+                run_id = outcome.run_id if outcome else None
+                return await runs.get(conn, run_id) if run_id else None, True
             going = await runs.list_runs(conn, automation_id=row.automation_id, state="running", limit=1)
         if going and going[0].progress:
             done = going[0].progress
@@ -97,10 +104,11 @@ async def _until_done(awaited: Awaited, progress: Progress, shown: TaskID) -> Ru
                 "Nothing has happened yet. Does a worker run? Start one: stockwright serve"
             )
         await asyncio.sleep(_ASK_EVERY_S)
-    return None
+    return None, False
 
 
-async def _until_woken_are_done(awaited: Awaited, run: RunRow) -> None:
+async def _until_woken_are_done(awaited: Awaited, run: RunRow) -> bool:
+    """Whether all that the run woke has ended in time."""
     row = awaited.row
     before = earliest_id("evt", (run.finished_at or awaited.service.deps.clock()) + _LATE)
     while not awaited.is_late:
@@ -109,5 +117,6 @@ async def _until_woken_are_done(awaited: Awaited, run: RunRow) -> None:
                 conn, row.shop_id, row.automation_id, after=awaited.event_id, before=before
             )
         if not waiting:
-            return
+            return True
         await asyncio.sleep(_ASK_EVERY_S)
+    return False
