@@ -6,10 +6,10 @@ import pytest
 
 from stockwright.ledger.arithmetic import check, common_stock, goal
 from stockwright.ledger.history import describe
-from stockwright.ledger.journal import ENTRY_KINDS, apply, replay
+from stockwright.ledger.journal import ENTRY_KINDS, apply, checkpointed, replay
 from stockwright.ledger.membership import dissolve
-from stockwright.ledger.people import checkpoint, review
-from stockwright.ledger.state import Entry, LedgerError, Next, Outcome, Policy, Resolution
+from stockwright.ledger.people import review
+from stockwright.ledger.state import Entry, LedgerError, Outcome, Policy, PoolState, Resolution
 from stockwright.ledger.wire import entry_from_json, entry_to_json, state_from_json, state_to_json
 from tests.unit.ledger_shop import START, TinyShop, adopted, level
 
@@ -44,7 +44,8 @@ def busy_shop() -> TinyShop:
     shop.move("A", -1)
     shop.observe()
     shop.carry(shop.resolve(Resolution.WAS_NOT_APPLIED))
-    take(shop, checkpoint(shop.pool, shop.now))
+    folded = checkpoint(shop.pool)
+    shop.state, shop.journal = apply(shop.pool, folded), [*shop.journal, folded]
     take(shop, dissolve(shop.pool, shop.now, why="the product no longer exists"))
     return shop
 
@@ -139,39 +140,29 @@ def test_a_key_is_never_used_for_two_corrections() -> None:
         shop.feed(read)
 
 
-class TestCheckpoint:
-    def test_it_folds_the_sums_and_restores_alone(self) -> None:
-        shop = adopted(10, 10)
-        shop.move("A", -1)
-        shop.carry()
-        step = checkpoint(shop.pool, shop.now)
-        assert step.state is not None
-        assert (step.state.s0, step.state.t, step.state.stock) == (9, 0, 9)
-        assert {(m.base, m.confirmed, m.external) for m in step.state.members.values()} == {(9, 0, 0)}
-        assert replay(step.entries) == step.state
-        assert replay([*shop.journal, *step.entries]) == step.state
-        assert checkpoint(step.state, shop.now).entries == ()
+def checkpoint(pool: PoolState) -> Entry:
+    """The sums folded into the stock and the levels. Nothing writes such entries today; they are read."""
+    return Entry(kind="checkpoint", at=START, data={"state": state_to_json(checkpointed(pool))})
 
-    def test_it_must_match_the_history_before_it(self) -> None:
-        shop, other = adopted(10, 10), adopted(7, 7)
-        for one in (shop, other):
-            one.move("A", -1)
-            one.carry()
-        with pytest.raises(LedgerError, match="does not match"):
-            apply(shop.state, checkpoint(other.pool, shop.now).entries[0])
 
-    def test_there_is_none_while_anything_is_pending(self) -> None:
-        opened, rising, owed = adopted(10, 10), adopted(10, 10), adopted(10, 10)
-        opened.move("A", -1)
-        opened.observe()
-        rising.move("A", 1)
-        rising.observe()
-        owed.move("A", -1)
-        owed.observe()
-        owed.answer(Outcome.NOT_SENT)
-        for shop in (opened, rising, owed):
-            step = checkpoint(shop.pool, shop.now)
-            assert (step.entries, step.next) == ((), Next.REST)
+def test_a_checkpoint_folds_the_sums_and_restores_alone() -> None:
+    shop = adopted(10, 10)
+    shop.move("A", -1)
+    shop.carry()
+    entry = checkpoint(shop.pool)
+    after = apply(shop.pool, entry)
+    assert (after.s0, after.t, after.stock) == (9, 0, 9)
+    assert {(m.base, m.confirmed, m.external) for m in after.members.values()} == {(9, 0, 0)}
+    assert replay([entry]) == replay([*shop.journal, entry]) == after
+
+
+def test_a_checkpoint_must_match_the_history_before_it() -> None:
+    shop, other = adopted(10, 10), adopted(7, 7)
+    for one in (shop, other):
+        one.move("A", -1)
+        one.carry()
+    with pytest.raises(LedgerError, match="does not match"):
+        apply(shop.state, checkpoint(other.pool))
 
 
 def test_there_is_nothing_to_review_without_an_assumption() -> None:

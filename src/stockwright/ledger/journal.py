@@ -88,7 +88,10 @@ def _checkpoint(state: PoolState | None, entry: Entry) -> PoolState:
 
 
 def checkpointed(state: PoolState) -> PoolState:
-    """The same stock and levels with nothing left to sum up, one version later."""
+    """The same stock and levels with nothing left to sum up, one version later.
+
+    Nothing writes checkpoints: the journal is kept for ever. Those of a restored or moved history are read.
+    """
     members = {
         id: replace(member, base=member.expected, confirmed=0, external=0)
         for id, member in state.members.items()

@@ -1,4 +1,4 @@
-"""Decisions that come from people or from the operator: resolving, reviewing, freezing, checkpoints.
+"""Decisions that come from people or from the operator: resolving, reviewing, freezing.
 
 Every one is journaled. A decision that does not fit the pool is refused with a sentence and no entry.
 """
@@ -6,10 +6,9 @@ Every one is journaled. A decision that does not fit the pool is refused with a 
 from datetime import datetime
 from typing import assert_never
 
-from stockwright.ledger.arithmetic import common_stock, out_of_step
+from stockwright.ledger.arithmetic import common_stock
 from stockwright.ledger.correction import correct, rest_frozen
 from stockwright.ledger.draft import Draft, clock, short
-from stockwright.ledger.journal import checkpointed
 from stockwright.ledger.membership import eligible, index, lagging, tell_levels, write_adopted
 from stockwright.ledger.raises import level_of
 from stockwright.ledger.settlement import Verdict, close, dead_at
@@ -23,7 +22,6 @@ from stockwright.ledger.state import (
     Seen,
     Step,
 )
-from stockwright.ledger.wire import state_to_json
 
 ONLY_ADOPT = frozenset({FreezeCode.PARTIAL, FreezeCode.HISTORY_BEHIND})
 """Freezes that "was applied" or "was not" cannot answer."""
@@ -100,18 +98,6 @@ def _why_not_now(draft: Draft, read: Observation, policy: Policy) -> str:
     if pool.intent is not None and (pool.frozen is None or draft.at < dead_at(pool.intent, policy)):
         return f"A correction may still arrive until {clock(dead_at(pool.intent, policy))}: adopt the levels after it."
     return ""
-
-
-def checkpoint(state: PoolState, at: datetime) -> Step:
-    """Fold the sums into S0 and the levels. Only at rest; the entry alone restores the whole state."""
-    draft = Draft(state, pool_id=state.pool_id, at=at)
-    if state.intent or state.frozen or state.raise_wait or out_of_step(state):
-        return draft.rest("No checkpoint: the pool is not at rest.")
-    after = checkpointed(state)
-    if (after.s0, after.t, after.members) == (state.s0, state.t, state.members):
-        return draft.rest("No checkpoint: nothing moved since the last one.")
-    draft.write("checkpoint", state=state_to_json(after))
-    return draft.rest(f"Checkpoint with a shared stock of {after.stock}.")
 
 
 def review(state: PoolState, at: datetime, *, by: str) -> Step:
