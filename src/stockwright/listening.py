@@ -1,16 +1,36 @@
-"""What every long-running process of ours needs: a socket to listen on, and requests to stop. Light."""
+"""What every long-running process of ours needs: a database that answers, a socket, requests to stop. Light."""
 
 import asyncio
 import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from time import monotonic
 
 from stockwright.model import StockwrightError
+from stockwright.settings import Settings
+from stockwright.store.database import Unreachable, wait_for_server
 
+_DATABASE_LIMIT_S = 30.0
 _TRY_EVERY_S = 0.25
 _BACKLOG = 2048  # connections that wait while the web process is replaced
+
+
+def wait_for_database(settings: Settings, *, log: Callable[[str], None]) -> None:
+    """A process is often started while its database is too: waiting is quicker than ending and one more start.
+
+    Raises:
+        StockwrightError: the given database does not answer for half a minute.
+    """
+    if settings.database_url is None:
+        return
+    try:
+        wait_for_server(settings.database_url.get_secret_value(), limit_s=_DATABASE_LIMIT_S, log=log)
+    except Unreachable as error:
+        raise StockwrightError(
+            f"The database did not answer for {_DATABASE_LIMIT_S:g} s: {error}. Check DATABASE_URL and the server."
+        ) from error
 
 
 async def listen_patiently(host: str, port: int, *, limit_s: float) -> socket.socket:

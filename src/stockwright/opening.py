@@ -42,11 +42,25 @@ def database(settings: Settings, *, log: Callable[[str], None]) -> Iterator[str]
     Raises:
         StockwrightError: our own server cannot be had, or the database is of a newer release.
     """
+    with database_and_server(settings, log=log) as (dsn, _):
+        yield dsn
+
+
+@contextmanager
+def database_and_server(
+    settings: Settings, *, log: Callable[[str], None]
+) -> Iterator[tuple[str, EmbeddedPostgres | None]]:
+    """The same for a process that stays, with our own server if it is that: it has to be watched.
+
+    Raises:
+        StockwrightError: as `database`.
+    """
     if settings.database_url is not None:
         given = settings.database_url.get_secret_value()
         migrate(given)
-        yield given
+        yield given, None
         return
-    with EmbeddedPostgres(settings.home, log=log) as server:
+    own = EmbeddedPostgres(settings.home, log=log)
+    with own as server:
         migrate(server.dsn)
-        yield server.dsn
+        yield server.dsn, own

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,13 +11,11 @@ from dataclasses import dataclass
 import uvloop
 
 from stockwright import log
-from stockwright.listening import stop_requests
+from stockwright.listening import stop_requests, wait_for_database
 from stockwright.model import StockwrightError
-from stockwright.opening import database
+from stockwright.opening import database_and_server
+from stockwright.postgres import EmbeddedPostgres
 from stockwright.settings import Settings, load
-from stockwright.store.database import Unreachable, wait_for_server
-
-_DATABASE_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,31 +38,44 @@ def role_arguments(texts: Sequence[str]) -> RoleArguments:
 def run_role(work: Callable[[Settings, str, asyncio.Event], Awaitable[None]], given: RoleArguments) -> int:
     """Run one role on a migrated database until it is asked to stop; the exit status."""
 
-    async def until_stopped(settings: Settings, dsn: str) -> None:
-        await work(settings, dsn, stop_requests(until_stdin_closes=given.until_stdin_closes))
+    async def until_stopped(settings: Settings, dsn: str, own: EmbeddedPostgres | None) -> None:
+        working = work(settings, dsn, stop_requests(until_stdin_closes=given.until_stdin_closes))
+        await (working if own is None else _watched(working, own))
 
     try:
         settings = load(os.environ)
         log.set_up(level=settings.log_level, style=settings.log_format)
-        _wait_for_database(settings)
-        with database(settings, log=_tell) as dsn:
-            uvloop.run(until_stopped(settings, dsn))
+        wait_for_database(settings, log=_tell)
+        with database_and_server(settings, log=_tell) as (dsn, own):
+            _spare_what_was_imported()
+            uvloop.run(until_stopped(settings, dsn, own))
     except StockwrightError as error:
         _tell(str(error))
         return 1
     return 0
 
 
-def _wait_for_database(settings: Settings) -> None:
-    """A role is often started again while the database is too: waiting is quicker than ending and one more start."""
-    if settings.database_url is None:
-        return
-    try:
-        wait_for_server(settings.database_url.get_secret_value(), limit_s=_DATABASE_LIMIT_S, log=_tell)
-    except Unreachable as error:
-        raise StockwrightError(
-            f"The database did not answer for {_DATABASE_LIMIT_S:g} s: {error}. Check DATABASE_URL and the server."
-        ) from error
+def _spare_what_was_imported() -> None:
+    """Modules and classes live as long as the process: a search for rubbish that walks them takes a tenth of a second,
+    in which nothing else runs.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+async def _watched(work: Awaitable[None], own: EmbeddedPostgres) -> None:
+    """The work on our own server, which is started again when it dies.
+
+    Raises:
+        PostgresError: that failed too often in a row.
+    """
+    tasks = [asyncio.ensure_future(work), asyncio.create_task(own.watch())]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()  # raises what ended it
 
 
 def _tell(sentence: str) -> None:

@@ -18,7 +18,7 @@ from time import monotonic
 import structlog
 
 from stockwright import log
-from stockwright.listening import address, listen_patiently, stop_requests
+from stockwright.listening import address, listen_patiently, stop_requests, wait_for_database
 from stockwright.model import StockwrightError
 from stockwright.postgres import EmbeddedPostgres
 from stockwright.postgres.watching import Patience
@@ -216,6 +216,7 @@ def main(texts: Sequence[str]) -> int:
     try:
         settings = load(os.environ)
         log.set_up(level=settings.log_level, style=settings.log_format)
+        wait_for_database(settings, log=LOG.warning)
         asyncio.run(_main(settings, until_stdin_closes=given.until_stdin_closes))
     except StockwrightError as error:
         sys.stderr.write(f"{error}\n")

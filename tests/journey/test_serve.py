@@ -121,12 +121,12 @@ def test_a_misspelt_setting_is_refused_before_anything_starts() -> None:
 
 
 @contextmanager
-def web_role(service: Service) -> Iterator[Path]:
-    """`stockwright web` alone, which must end well when it is asked to; its log."""
-    log = service.home / "web.log"
+def running(service: Service, command: str) -> Iterator[Path]:
+    """A command that runs until it is asked to stop, and must end well then; its log."""
+    log = service.home / f"{command}.log"
     with log.open("wb") as output:
-        web = subprocess.Popen(
-            [sys.executable, "-m", "stockwright", "web"],
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stockwright", command],
             env=service.environ,
             cwd=service.home,
             stdin=subprocess.DEVNULL,
@@ -136,8 +136,8 @@ def web_role(service: Service) -> Iterator[Path]:
     try:
         yield log
     finally:
-        os.kill(web.pid, signal.SIGTERM)
-    assert web.wait(LIMIT_S) == 0, log.read_text()
+        os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(LIMIT_S) == 0, log.read_text()
 
 
 def until_ready(service: Service) -> None:
@@ -147,21 +147,33 @@ def until_ready(service: Service) -> None:
 def test_a_role_alone_stops_when_asked(database) -> None:
     with temporary_home() as home:
         service = Service(home=home, settings={"DATABASE_URL": database})
-        with web_role(service):
+        with running(service, "web"):
             until_ready(service)
 
 
-def test_a_role_waits_for_a_database_that_is_not_up_yet() -> None:
+@pytest.mark.parametrize("command", ["web", "serve"])
+def test_what_runs_waits_for_a_database_that_is_not_up_yet(command: str) -> None:
     with temporary_home() as home, temporary_home() as elsewhere:
         server = EmbeddedPostgres(elsewhere, log=lambda _: None)
         with server as started:
             dsn = started.dsn
         service = Service(home=home, settings={"DATABASE_URL": dsn})
-        with web_role(service) as log:
+        with running(service, command) as log:
             wait_until(
                 lambda: "Waiting up to 30 s for the database" in log.read_text(),
                 limit_s=LIMIT_S,
-                what="the web role says that it waits",
+                what=f"`stockwright {command}` says that it waits",
             )
             with server:
                 until_ready(service)
+
+
+def test_a_role_alone_starts_its_own_killed_database_again() -> None:
+    with temporary_home() as home:
+        service = Service(home=home)
+        with running(service, "web"):
+            until_ready(service)
+            killed = service.kill(Part.POSTMASTER)
+            assert replaced(service, Part.POSTMASTER, killed)
+            until_ready(service)
+        assert service.pid_of(Part.POSTMASTER) is None

@@ -20,7 +20,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from stockwright.postgres import EmbeddedPostgres, PostgresError
 from stockwright.postgres.binaries import installed_folder
-from stockwright.postgres.processes import living_command
+from stockwright.postgres.launch import rotate_log, shut_down
+from stockwright.postgres.place import Place
+from stockwright.postgres.processes import living_command, living_postmaster
 from stockwright.postgres.watching import Patience
 
 Make = Callable[..., EmbeddedPostgres]
@@ -28,6 +30,8 @@ AS_ROOT = os.geteuid() == 0
 only_root = pytest.mark.skipif(not AS_ROOT, reason="only root has another user to run the server as")
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 PLENTY = 10**12
+LONG_LOG = 6 * 2**20
+DIED = "The database server has died. Starting it again ..."
 
 # Starts or adopts the server of HOME, says which, and holds it until its input ends; then leaves.
 HOLDER = """
@@ -244,7 +248,7 @@ def test_the_watch_restarts_a_killed_server_and_says_so(embedded: Make, told: li
 
     asyncio.run(kill_and_watch())
     assert ask(server.dsn, "select 1") == 1
-    assert "The database server has died. Starting it again ..." in told
+    assert DIED in told
 
 
 def test_the_watch_gives_up_when_the_server_cannot_be_started_again(
@@ -258,6 +262,100 @@ def test_the_watch_gives_up_when_the_server_cannot_be_started_again(
     with pytest.raises(PostgresError, match=r"PostgreSQL 9\.6"):
         asyncio.run(postgres.watch(poll_s=0.01, patience=Patience(limit=3, longest_s=0.01)))
     assert sum("trying again" in line for line in told) == 2
+
+
+def test_a_stop_waits_for_the_restart_that_a_cancelled_watch_began_and_ends_that_server_too(
+    folder: Path, embedded: Make
+) -> None:
+    restarting, go_on = threading.Event(), threading.Event()
+    launches = 0
+
+    def free_bytes(_: Path) -> int:
+        nonlocal launches
+        launches += 1
+        if launches > 1:
+            restarting.set()
+            assert go_on.wait(15)
+        return PLENTY
+
+    postgres = embedded(folder / "home", free_bytes=free_bytes)
+    server = postgres.start()
+
+    async def cancel_in_a_restart() -> None:
+        watching = asyncio.create_task(postgres.watch(poll_s=0.01))
+        os.kill(server.pid, signal.SIGKILL)
+        assert await asyncio.to_thread(restarting.wait, 15)
+        watching.cancel()
+        stopping = asyncio.create_task(asyncio.to_thread(postgres.stop))
+        done, _ = await asyncio.wait([stopping], timeout=0.1)
+        assert not done
+        go_on.set()
+        await stopping
+
+    asyncio.run(cancel_in_a_restart())
+    assert launches == 2
+    assert living_postmaster(server.data_dir) is None
+
+
+def test_a_watch_that_finds_its_server_stopped_does_not_start_it_again(
+    folder: Path, embedded: Make, told: list[str]
+) -> None:
+    postgres = embedded(folder / "home")
+    server = postgres.start()
+
+    async def stop_under_the_watch() -> None:
+        watching = asyncio.create_task(postgres.watch(poll_s=0.01))
+        await asyncio.to_thread(postgres.stop)
+        await asyncio.to_thread(wait_until, lambda: told.count(DIED) > 1)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+    asyncio.run(stop_under_the_watch())
+    assert living_postmaster(server.data_dir) is None
+
+
+def test_a_long_log_is_kept_once_and_begun_anew(folder: Path, told: list[str]) -> None:
+    log_file = folder / "server.log"
+    log_file.write_bytes(b"x" * LONG_LOG)
+    rotate_log(log_file, log=told.append)
+    assert (log_file.stat().st_size, (folder / "server.log.1").stat().st_size) == (0, LONG_LOG)
+    rotate_log(log_file, log=told.append)
+    assert (folder / "server.log.1").stat().st_size == LONG_LOG
+    assert told == []
+
+
+def test_a_long_log_that_cannot_be_kept_is_emptied_all_the_same(folder: Path, told: list[str]) -> None:
+    log_file = folder / "server.log"
+    log_file.write_bytes(b"x" * LONG_LOG)
+    (folder / "server.log.1").symlink_to("/dev/full")
+    rotate_log(log_file, log=told.append)
+    assert log_file.stat().st_size == 0
+    assert len(told) == 1
+    assert f"{log_file} is emptied" in told[0]
+    assert "No space left" in told[0]
+
+
+@only_linux
+def test_a_server_that_does_not_end_when_asked_is_ended_without_a_checkpoint(
+    folder: Path, embedded: Make, told: list[str]
+) -> None:
+    postgres = embedded(folder / "home")
+    server = postgres.start()
+    with psycopg.connect(server.dsn) as connection:
+        os.kill(connection.info.backend_pid, signal.SIGSTOP)  # fast mode waits for it
+        shut_down(Place(root=server.data_dir.parent), limit_s=0.2, log=told.append)
+        assert living_postmaster(server.data_dir) is None
+        assert told[-1].endswith("has not stopped after 0.2 s; insisting.")
+
+
+def test_a_server_that_does_not_end_at_all_is_named(folder: Path, embedded: Make, told: list[str]) -> None:
+    server = embedded(folder / "home").start()
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(PostgresError, match=f"does not stop: process {server.pid}.*kill -9"):
+            shut_down(Place(root=server.data_dir.parent), limit_s=0.1, insist_s=0.1, log=told.append)
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
 
 
 def test_restarts_wait_longer_each_time_and_a_quiet_minute_forgives() -> None:
@@ -277,7 +375,7 @@ def test_data_of_another_major_version_is_refused_with_both_versions(folder: Pat
         pass
     (server.data_dir / "PG_VERSION").write_text("16\n")
     with pytest.raises(
-        PostgresError, match=r"(?s)PostgreSQL 16;.*PostgreSQL 18\.\d.*backup FILE.*restore FILE"
+        PostgresError, match=r"(?s)PostgreSQL 16;.*PostgreSQL 18\.\d.*dump.*Upgrade and backup"
     ):
         postgres.start()
 
@@ -287,7 +385,7 @@ def test_a_data_folder_without_its_version_file_is_called_damaged(folder: Path, 
     with postgres as server:
         pass
     (server.data_dir / "PG_VERSION").unlink()
-    with pytest.raises(PostgresError, match="no file PG_VERSION"):
+    with pytest.raises(PostgresError, match=r"no file PG_VERSION.*copy in its place.*Upgrade and backup"):
         postgres.start()
 
 
@@ -297,7 +395,9 @@ def test_a_server_that_refuses_its_data_is_quoted(folder: Path, embedded: Make) 
         pass
     control = server.data_dir / "global/pg_control"
     control.write_bytes(b"\0" * control.stat().st_size)
-    with pytest.raises(PostgresError, match=r"(?s)does not start.*FATAL.*restore"):
+    with pytest.raises(
+        PostgresError, match=r"(?s)does not start.*FATAL.*restore a backup.*Upgrade and backup"
+    ):
         postgres.start()
 
 
@@ -490,6 +590,18 @@ def test_a_normal_user_has_the_server_as_that_user(folder: Path, embedded: Make)
     assert "answered stockwright\nleft False" in run(home)
     (folder / "roots").mkdir(mode=0o755)
     assert "refused: The folder" in run(folder / "roots")
+
+    nobody = home.stat().st_uid
+    with embedded(home) as server:  # root acts for the user whose data it is
+        assert Path(f"/proc/{server.pid}").stat().st_uid == nobody
+        assert ask(server.dsn, "select 1") == 1
+    assert server.data_dir.stat().st_uid == nobody
+
+    os.chown(home / "postgres/data", 12345, 12345)
+    for lock in ("postgres.lock", "postgres.users"):
+        os.chown(home / lock, nobody, nobody)
+    assert "belongs to the user 12345, and this process runs as nobody" in run(home)
+    os.chown(home / "postgres/data", nobody, nobody)
 
 
 def test_a_migrated_database_is_cloned_for_each_test(database: str) -> None:

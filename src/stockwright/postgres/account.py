@@ -39,21 +39,27 @@ class Account:
             os.chown(folder, self.uid, self.gid)
 
 
-def server_account(data_dir: Path, *, log: Callable[[str], None]) -> Account:
-    """The user for this data folder: its owner if it exists, else ourselves, or a system user under root.
-
-    Raises PostgresError when the folder belongs to someone that we cannot act for.
-    """
-    owner = data_dir.stat().st_uid if data_dir.exists() else None
-    if os.geteuid() == 0:
-        return _of_uid(owner) if owner else _system_account(log)
-    if owner is not None and owner != os.geteuid():
+def check_owner(data_dir: Path) -> None:
+    """Raises PostgresError when the data folder belongs to someone that we cannot act for, nor look into it."""
+    owner = _owner(data_dir)
+    if owner is not None and os.geteuid() not in (0, owner):
         raise PostgresError(
             f"The database in {data_dir} belongs to the user {_name(owner)}, and this process runs as"
             f" {_name(os.geteuid())}. Run it as {_name(owner)} or as root, or set STOCKWRIGHT_HOME to a"
             " folder of your own."
         )
+
+
+def server_account(data_dir: Path, *, log: Callable[[str], None]) -> Account:
+    """The user for this data folder, after `check_owner`: ourselves, or under root its owner or a system user."""
+    if os.geteuid() == 0:
+        owner = _owner(data_dir)
+        return _of_uid(owner) if owner else _system_account(log)
     return Account(name=_name(os.geteuid()), uid=os.geteuid(), gid=os.getegid(), separate=False)
+
+
+def _owner(data_dir: Path) -> int | None:
+    return data_dir.stat().st_uid if data_dir.exists() else None
 
 
 def blocking_folder(path: Path, account: Account) -> Path | None:

@@ -15,6 +15,7 @@ from stockwright.postgres.errors import PostgresError
 from stockwright.postgres.place import PORT, Place
 
 SUPERUSER = "postgres"
+RESTORE_ADVICE = "The commands are in README.md, under Upgrade and backup."
 _FIRST_START_BYTES = 200 * 1024 * 1024
 _START_BYTES = 50 * 1024 * 1024
 # The builtin provider orders by code point on every platform, also where the C library has no C.UTF-8
@@ -122,13 +123,13 @@ def _check_version(data_dir: Path, binaries: Binaries) -> None:
     except FileNotFoundError:
         raise PostgresError(
             f"{data_dir} is no PostgreSQL data folder, or a damaged one: it has no file PG_VERSION. Move it"
-            " away and restore a backup (stockwright restore FILE)."
+            f" away and put a copy in its place. {RESTORE_ADVICE}"
         ) from None
     if found != binaries.major:
         raise PostgresError(
             f"The database in {data_dir} was made by PostgreSQL {found}; this Stockwright brings PostgreSQL"
-            f" {binaries.version}. With the old Stockwright run: stockwright backup FILE. Then move {data_dir}"
-            " away, and with this one run: stockwright restore FILE."
+            f" {binaries.version}. Start the old Stockwright again, dump the database with its pg_dump and stop it."
+            f" Then move {data_dir} away, start this one and restore the dump. {RESTORE_ADVICE}"
         )
 
 

@@ -7,6 +7,7 @@ it through `asyncio.to_thread` where a loop runs. `watch` is for the service.
 
 import asyncio
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from types import TracebackType
 
 import psycopg
 
-from stockwright.postgres.account import server_account
+from stockwright.postgres.account import check_owner, server_account
 from stockwright.postgres.binaries import installed_folder, usable_binaries
 from stockwright.postgres.cluster import ensure_cluster, write_configuration
 from stockwright.postgres.errors import PostgresError
@@ -44,7 +45,7 @@ def free_disk_bytes(folder: Path) -> int:
 
 
 class EmbeddedPostgres:
-    """The embedded server of one HOME, as one process sees it. Not for use by several threads at once.
+    """The embedded server of one HOME, as one process sees it. Threads that start and stop it take turns.
 
     `log` gets one sentence per event worth telling. `options` are extra server settings, `installed` is
     another folder with bin/, lib/ and share/, `system_folder` is for what root cannot keep in HOME, `limit_s`
@@ -70,6 +71,7 @@ class EmbeddedPostgres:
         self._system_folder = system_folder
         self._limit_s = limit_s
         self._locks: tuple[FileLock, FileLock] | None = None
+        self._turn = threading.RLock()
 
     def __enter__(self) -> Server:
         return self.start()
@@ -89,23 +91,25 @@ class EmbeddedPostgres:
         Raises PostgresError: HOME cannot be written, programs missing, disk full, data of another version or
         damaged, or a server in the way that does not answer.
         """
-        if self._locks is not None:
-            return self.ensure()
-        starting, users = self._open_locks()
-        try:
-            with starting.alone(limit_s=_LOCK_LIMIT_S, log=self._log):
-                users.share()
-                return self._adopt_or_launch()
-        except BaseException:
-            self._close_locks()
-            raise
+        with self._turn:
+            if self._locks is not None:
+                return self.ensure()
+            starting, users = self._open_locks()
+            try:
+                with starting.alone(limit_s=_LOCK_LIMIT_S, log=self._log):
+                    users.share()
+                    return self._adopt_or_launch()
+            except BaseException:
+                self._close_locks()
+                raise
 
     def ensure(self) -> Server:
         """The server, restarted if it has died. Raises PostgresError like `start`."""
-        if self._locks is None:
-            return self.start()
-        with self._locks[0].alone(limit_s=_LOCK_LIMIT_S, log=self._log):
-            return self._adopt_or_launch()
+        with self._turn:
+            if self._locks is None:
+                return self.start()
+            with self._locks[0].alone(limit_s=_LOCK_LIMIT_S, log=self._log):
+                return self._adopt_or_launch()
 
     def is_ready(self) -> bool:
         """Whether the server takes a connection now."""
@@ -113,27 +117,29 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Ends this process's use; stops the server if no other process uses it. Twice is once."""
-        if self._locks is None:
-            return
-        with self._leaving() as last:
-            if last:
-                shut_down(known_place(self._home), limit_s=_STOP_LIMIT_S, log=self._log)
+        with self._turn:
+            if self._locks is None:
+                return
+            with self._leaving() as last:
+                if last:
+                    shut_down(known_place(self._home), limit_s=_STOP_LIMIT_S, log=self._log)
 
     def erase(self) -> None:
         """Stops the server and deletes all its data, for a HOME that was made to be thrown away.
 
         Raises PostgresError while another process uses the server.
         """
-        if self._locks is None:
-            self._open_locks()
-        with self._leaving() as last:
-            if not last:
-                raise PostgresError(
-                    f"The database of {self._home} is in use by another process: end that first."
-                )
-            place = known_place(self._home)
-            shut_down(place, limit_s=_STOP_LIMIT_S, log=self._log)
-            remove_place(self._home, place)
+        with self._turn:
+            if self._locks is None:
+                self._open_locks()
+            with self._leaving() as last:
+                if not last:
+                    raise PostgresError(
+                        f"The database of {self._home} is in use by another process: end that first."
+                    )
+                place = known_place(self._home)
+                shut_down(place, limit_s=_STOP_LIMIT_S, log=self._log)
+                remove_place(self._home, place)
 
     async def watch(self, *, poll_s: float = 0.5, patience: Patience | None = None) -> None:
         """Restarts the server whenever it dies, until cancelled. `start` must have been called.
@@ -146,15 +152,24 @@ class EmbeddedPostgres:
             await asyncio.sleep(poll_s)
             # Looking at the process is cheap; whether the server is ready, `ensure` asks by connecting.
             if living_postmaster(data_dir) is not None:
-                rotate_log(known_place(self._home).log_file)
+                self._rotate_log()
                 continue
             self._log("The database server has died. Starting it again ...")
             await asyncio.sleep(patience.delay_s(now_s=time.monotonic()))
             await asyncio.to_thread(self._revive, patience)
 
+    def _rotate_log(self) -> None:
+        try:
+            rotate_log(known_place(self._home).log_file, log=self._log)
+        except OSError as error:
+            self._log(f"The log of the database could not be cut: {error}.")
+
     def _revive(self, patience: Patience) -> None:
         try:
-            server = self.ensure()
+            with self._turn:
+                if self._locks is None:  # stopped meanwhile: whoever cancelled the watch did not wait for us
+                    return
+                server = self.ensure()
         except PostgresError as error:
             if patience.is_over:
                 raise
@@ -165,6 +180,7 @@ class EmbeddedPostgres:
 
     def _adopt_or_launch(self) -> Server:
         place = known_place(self._home)
+        check_owner(place.data_dir)
         server = answering_server(place.data_dir) or self._launch()
         try:
             ensure_database(server)

@@ -14,7 +14,12 @@ from pathlib import Path
 
 from stockwright.postgres.account import Account
 from stockwright.postgres.binaries import Binaries
-from stockwright.postgres.cluster import child_environment, disk_full_message, is_disk_full
+from stockwright.postgres.cluster import (
+    RESTORE_ADVICE,
+    child_environment,
+    disk_full_message,
+    is_disk_full,
+)
 from stockwright.postgres.errors import PostgresError
 from stockwright.postgres.place import Place
 from stockwright.postgres.processes import (
@@ -33,6 +38,7 @@ _SAY_EVERY_S = 5.0
 # A postmaster that is alive and recovering after a crash gets longer than one that does not come up.
 _RECOVERY_LIMIT_S = 300.0
 _ORPHAN_PATIENCE_S = 3.0
+_INSIST_S = 10.0  # PostgreSQL itself kills after 5 s what does not end at once
 _LOG_LIMIT_BYTES = 5 * 1024 * 1024
 _LOG_TAIL_BYTES = 4000
 
@@ -59,27 +65,38 @@ def bring_up(launch: Launch) -> Server:
     return server
 
 
-def shut_down(place: Place, *, limit_s: float, log: Callable[[str], None]) -> None:
+def shut_down(
+    place: Place, *, limit_s: float, log: Callable[[str], None], insist_s: float = _INSIST_S
+) -> None:
     """Stops the server of this place, if one lives, without waiting for its clients (fast mode).
 
     A server that has not stopped after `limit_s` is stopped without a checkpoint (immediate mode), which
     loses nothing and costs a recovery at the next start. Raises PostgresError when it survives that.
     """
-    for mode, limit in ((signal.SIGINT, limit_s), (signal.SIGQUIT, 10.0)):
+    for mode, limit in ((signal.SIGINT, limit_s), (signal.SIGQUIT, insist_s)):
         if _ended(place.data_dir, mode, limit_s=limit):
             return
-        log(f"The database in {place.data_dir} has not stopped after {limit:.0f} s; insisting.")
+        log(f"The database in {place.data_dir} has not stopped after {limit:g} s; insisting.")
     raise PostgresError(
         f"The server of {place.data_dir} does not stop: process {living_postmaster(place.data_dir)}. End it"
         " with kill -9; the next start recovers."
     )
 
 
-def rotate_log(log_file: Path) -> None:
-    """Keeps one old log beside the current one. The server goes on writing: its log is opened to append."""
-    if log_file.exists() and log_file.stat().st_size > _LOG_LIMIT_BYTES:
-        shutil.copyfile(log_file, log_file.with_suffix(".log.1"))
-        os.truncate(log_file, 0)
+def rotate_log(log_file: Path, *, log: Callable[[str], None]) -> None:
+    """Keeps one old log beside the current one. The server goes on writing: its log is opened to append.
+
+    On a full disk the log is cut all the same, and the rest of it lost: the database needs the room more.
+    """
+    if not log_file.exists() or log_file.stat().st_size <= _LOG_LIMIT_BYTES:
+        return
+    old = log_file.with_suffix(".log.1")
+    try:
+        shutil.copyfile(log_file, old)
+    except OSError as error:
+        log(f"The log {log_file} is emptied, and could not be kept as {old.name} before: {error.strerror}.")
+        old.unlink(missing_ok=True)
+    os.truncate(log_file, 0)
 
 
 class _Attempt:
@@ -107,7 +124,7 @@ class _Attempt:
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
         log_file = self._launch.place.log_file
-        rotate_log(log_file)
+        rotate_log(log_file, log=self._launch.log)
         with log_file.open("ab") as output:
             self._log_offset = output.tell()
             child = subprocess.Popen(
@@ -217,8 +234,7 @@ def _failure(place: Place, said: str, *, exit_status: int) -> PostgresError:
     lines = "\n".join(said.splitlines()[-8:])
     return PostgresError(
         f"The database in {place.data_dir} does not start (exit status {exit_status}). Its log, {place.log_file},"
-        f" ends with:\n{lines}\nIf the folder is damaged, move it away and restore a backup (stockwright restore"
-        " FILE)."
+        f" ends with:\n{lines}\nIf the folder is damaged, move it away and restore a backup. {RESTORE_ADVICE}"
     )
 
 
