@@ -54,7 +54,7 @@ where shop_id = %(shop_id)s and automation_id = %(automation_id)s and (status = 
 order by product_id
 limit 10000000;
 
--- replace_members: the claims of a pool, as its state says
+-- replace_members: the claims of a pool, as its state says; none for a pool that was dissolved meanwhile
 with kept as (
     select m.item_id, m.location_id, m.title, m.expected
     from unnest(%(item_ids)s::text[], %(location_ids)s::text[], %(titles)s::text[], %(expected)s::bigint[])
@@ -66,6 +66,7 @@ with kept as (
 )
 insert into pool_members (shop_id, item_id, location_id, pool_id, title, expected)
 select %(shop_id)s, k.item_id, k.location_id, %(pool_id)s, k.title, k.expected from kept k
+where exists (select from pools p where p.shop_id = %(shop_id)s and p.pool_id = %(pool_id)s)
 order by k.item_id, k.location_id
 on conflict (shop_id, item_id, location_id) do update
 set expected = excluded.expected, title = excluded.title
