@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -121,7 +122,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     sys.stdout.write(f"{shop.domain} at http://{options.host}:{options.port}/\n")
     sys.stdout.flush()
-    uvicorn.run(serving(shop), host=options.host, port=options.port, log_level="warning", access_log=False)
+    app = serving(shop)
+    gc.collect()
+    gc.freeze()  # modules and catalogue stay: a search for rubbish need not walk them, while customers wait
+    uvicorn.run(app, host=options.host, port=options.port, log_level="warning", access_log=False)
     return 0
 
 
