@@ -231,6 +231,18 @@ def test_later_rows_of_a_large_pool_wait_for_a_read_when_it_is_not_known_what_mo
     assert shop.deliver().next is Next.READ
 
 
+def test_orders_since_the_one_read_are_weighed_for_every_call_of_a_large_pool() -> None:
+    """A sale before a later call was sent would else be unknown, and what it took look like our own write."""
+    shop = adopted(*[10] * 5, policy=Policy(rows_per_intent=2))
+    shop.move("A", -1)
+    shop.observe()
+    read_at = shop.intent.opened_at
+    shop.wait(10)
+    shop.deliver()
+    assert shop.intent.opened_at == read_at
+    assert shop.intent.sent_at == shop.now, "but the dead time runs from the send"
+
+
 def test_falls_are_corrected_before_rises() -> None:
     shop = adopted(10, 10, policy=Policy(rows_per_intent=1))
     shop.set("0", 2)

@@ -4,25 +4,37 @@ Nothing here reads the outcome of a correction; see `replies` and `settlement`.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from stockwright.ledger.arithmetic import correction_rows, out_of_step
 from stockwright.ledger.draft import Draft, clock, short
 from stockwright.ledger.raises import due_at
 from stockwright.ledger.state import IntentRow, MemberId, Policy, PoolState, Seen, Step
-from stockwright.ledger.wire import rows_to_json
+from stockwright.ledger.wire import rows_to_json, time_to_json
 
 SHOWN_ROWS = 5
 """Rows named in a sentence; the rest are counted."""
 
 
-def correct(draft: Draft, seen: Mapping[MemberId, Seen], *, key: str, policy: Policy) -> Step:
-    """Open one correction for the levels that are off, or rest. Every member must stand in `seen`."""
+def correct(
+    draft: Draft,
+    seen: Mapping[MemberId, Seen],
+    *,
+    key: str,
+    policy: Policy,
+    read_at: datetime | None = None,
+) -> Step:
+    """Open one correction for the levels that are off, or rest. Every member must stand in `seen`.
+
+    `read_at`: when `seen` was read, if that was not now.
+    """
     if draft.pool.frozen is not None:
         return rest_frozen(draft)
     rows = correction_rows(draft.pool, seen, limit=policy.rows_per_intent)
     if not rows:
         return rest_in_step(draft, policy)
-    draft.write("intent_opened", key=key, rows=rows_to_json(rows))
+    earlier = {} if read_at is None else {"read_at": time_to_json(read_at)}
+    draft.write("intent_opened", key=key, rows=rows_to_json(rows), **earlier)
     more = len(out_of_step(draft.pool)) - len(rows)
     later = f" ({more} more follow)" if more else ""
     return draft.send(f"Stock is {draft.pool.stock}: correcting {tell_rows(rows)}{later}.")

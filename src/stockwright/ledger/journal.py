@@ -169,7 +169,8 @@ def _intent_opened(state: PoolState, data: Fields, at: datetime) -> PoolState:
     if state.closed is not None and state.closed.key == data.text("key"):
         raise LedgerError(f"pool {state.pool_id}: key {state.closed.key} was used before; each needs its own")
     rows = rows_from_json(data.rows("rows"))
-    return _next(state, intent=Intent(key=data.text("key"), rows=rows, opened_at=at, sent_at=at))
+    read_at = data.optional_time("read_at") or at
+    return _next(state, intent=Intent(key=data.text("key"), rows=rows, opened_at=read_at, sent_at=at))
 
 
 def _outcome_unknown(state: PoolState, data: Fields, at: datetime) -> PoolState:

@@ -88,7 +88,8 @@ def _applied(draft: Draft, reply: Reply, policy: Policy) -> Step:
         return rest_in_step(draft, policy)
     if draft.pool.raise_wait is not None:
         return draft.read("More levels are to be corrected under a rise that settles: reading them again.")
-    return correct(draft, _as_believed(draft.pool), key=_next_key(intent.key), policy=policy)
+    seen, key = _as_believed(draft.pool), _next_key(intent.key)
+    return correct(draft, seen, key=key, policy=policy, read_at=intent.opened_at)
 
 
 def _as_believed(pool: PoolState) -> dict[MemberId, Seen]:

@@ -73,8 +73,8 @@ class Intent:
 
     key: str  # idempotency key, new for each intent
     rows: tuple[IntentRow, ...]
-    opened_at: datetime  # when it was stored; no send can be earlier
-    sent_at: datetime  # the newest send that may have happened (opened_at until a resend)
+    opened_at: datetime  # when its levels were read: orders since then are evidence; no send is earlier
+    sent_at: datetime  # the newest send that may have happened (when it was stored, until a resend)
     attempts: int = 0  # answers received so far that kept the intent open (throttled)
     unknown_since: datetime | None = None  # set when an answer was lost
     first_read: FirstRead | None = None

@@ -333,7 +333,7 @@ class Oracle:
         truth.doubt = Doubt(
             intent=state.intent,
             opened=rows,
-            sent_at=state.intent.opened_at,
+            sent_at=state.intent.sent_at,
             opened_behind=any(self._is_behind(id, truth.read) for id in rows),
         )
         self.counts["intents"] += 1
@@ -488,7 +488,7 @@ class Oracle:
         hard = {"clock_jump", "read_lagging"} & set(self._scenario.rates)
         if policy.on_unknown != "settle" or application is None or hard:
             return False
-        resent = doubt.sent_at != doubt.intent.opened_at  # then a stamp of the first send looks too old
+        resent = doubt.sent_at != doubt.intent.sent_at  # then a stamp of the first send looks too old
         if resent or not doubt.first_within(policy.settle_window_s):
             return False
         if self._scenario.order_evidence and any(
