@@ -57,10 +57,10 @@ def database_and_server(
     """
     if settings.database_url is not None:
         given = settings.database_url.get_secret_value()
-        migrate(given)
+        migrate(given, log=log)
         yield given, None
         return
     own = EmbeddedPostgres(settings.home, log=log)
     with own as server:
-        migrate(server.dsn)
+        migrate(server.dsn, log=log)
         yield server.dsn, own

@@ -3,6 +3,8 @@
 import hashlib
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distribution, version
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from stockwright.store import migrations
-from stockwright.store.migrations import SchemaError, head, migrate, pending
+from stockwright.store.migrations import LOCK, SchemaError, head, migrate, pending
 from tests.postgres_fixture import DatabaseServer
 
 PROCRASTINATE_SCHEMA = "c70ec4b400a60ad9592787653aae5ae77ae41bf801d56b5bd2712751a07f2009"
@@ -58,6 +60,30 @@ def test_a_database_of_a_newer_release_is_refused_with_what_to_do(empty: str) ->
         conn.execute("insert into alembic_version values ('9999')")
     with pytest.raises(SchemaError, match=r"newer Stockwright.*backup"):
         migrate(empty)
+
+
+def test_who_waits_for_another_process_says_so_and_gives_up_in_the_end(empty: str) -> None:
+    told: list[str] = []
+    with psycopg.connect(empty) as other:
+        other.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
+        with pytest.raises(SchemaError, match=r"Another process has been bringing .* for 0\.1 s"):
+            migrate(empty, log=told.append, wait_s=0.1)
+    assert told == ["Waiting up to 0.1 s for another process that brings the database to a new schema ..."]
+    migrate(empty, log=told.append)
+    assert len(told) == 1
+
+
+def test_a_newer_release_that_migrates_while_we_wait_is_not_run_over(empty: str) -> None:
+    waits = threading.Event()
+    with psycopg.connect(empty) as other, ThreadPoolExecutor() as threads:
+        other.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
+        waiting = threads.submit(migrate, empty, log=lambda _: waits.set())
+        assert waits.wait(20)
+        other.execute("create table alembic_version (version_num text)")
+        other.execute("insert into alembic_version values ('9999')")
+        other.commit()
+        with pytest.raises(SchemaError, match="newer Stockwright"):
+            waiting.result(20)
 
 
 def test_a_step_that_fails_leaves_nothing_behind(empty: str) -> None:

@@ -4,12 +4,13 @@ Alembic costs most of a second to import, so it is loaded inside the functions t
 tables and steps belong to `versions/`; nothing here knows them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+import structlog
 
 from stockwright.model import StockwrightError
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection
 
+LOG = structlog.get_logger(__name__)
+
 LOCK = 0x5357_0001  # pg_advisory_xact_lock: one process migrates, the others wait
+_WAIT_S = 600.0  # for the process that migrates
 
 
 class SchemaError(StockwrightError):
@@ -42,12 +46,12 @@ def pending(dsn: str) -> list[str]:
         psycopg.OperationalError: it does not answer.
     """
     with _refusals_told(), psycopg.connect(dsn) as conn:
-        exists = conn.execute("select to_regclass('alembic_version')").fetchone()
-        row = (
-            conn.execute("select version_num from alembic_version").fetchone()
-            if exists and exists[0]
-            else None
-        )
+        return _pending(conn)
+
+
+def _pending(conn: psycopg.Connection[Any]) -> list[str]:
+    exists = conn.execute("select to_regclass('alembic_version')").fetchone()
+    row = conn.execute("select version_num from alembic_version").fetchone() if exists and exists[0] else None
     return _after(row[0] if row else None)
 
 
@@ -63,32 +67,49 @@ def _after(version: str | None) -> list[str]:
     return steps[steps.index(version) + 1 :]
 
 
-def migrate(dsn: str) -> None:
+def migrate(dsn: str, *, log: Callable[[str], None] = LOG.info, wait_s: float = _WAIT_S) -> None:
     """Apply every pending step in one transaction; processes that start together wait for the first.
 
     Raises:
-        SchemaError: the database is newer than this release, or refuses a step.
+        SchemaError: the database is newer than this release, refuses a step, or another process migrates for too long.
         psycopg.OperationalError: it does not answer.
     """
     if pending(dsn):
         with _refusals_told():
-            _upgrade(dsn)
+            _upgrade(dsn, log=log, wait_s=wait_s)
 
 
-def _upgrade(dsn: str) -> None:
+def _upgrade(dsn: str, *, log: Callable[[str], None], wait_s: float) -> None:
     from alembic import command
-    from sqlalchemy import NullPool, create_engine, text
+    from sqlalchemy import NullPool, create_engine
     from sqlalchemy.exc import DBAPIError
 
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(dsn), poolclass=NullPool)
+    conn = psycopg.connect(dsn)
+    engine = create_engine("postgresql+psycopg://", creator=lambda: conn, poolclass=NullPool)
     try:
         with engine.begin() as connection:
-            connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-            command.upgrade(_config(connection), "head")
+            _wait_for_turn(conn, log=log, wait_s=wait_s)
+            if _pending(conn):  # asked again: what came before us may be of a newer release
+                command.upgrade(_config(connection), "head")
     except DBAPIError as error:
-        raise (
-            error.orig or error
-        ) from error  # as the driver said it, without the statement and its wrapping
+        # As the driver said it, without the statement and its wrapping.
+        raise (error.orig or error) from error
+
+
+def _wait_for_turn(conn: psycopg.Connection[Any], *, log: Callable[[str], None], wait_s: float) -> None:
+    free = conn.execute("select pg_try_advisory_xact_lock(%s)", (LOCK,)).fetchone()
+    if free == (True,):
+        return
+    log(f"Waiting up to {wait_s:g} s for another process that brings the database to a new schema ...")
+    conn.execute("select set_config('lock_timeout', %s, true)", (f"{wait_s * 1000:.0f}ms",))
+    try:
+        conn.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
+    except psycopg.errors.LockNotAvailable:
+        raise SchemaError(
+            f"Another process has been bringing the database to a new schema for {wait_s:g} s. Look at its log, let "
+            "it finish or end it, and start again: what is unfinished is undone."
+        ) from None
+    conn.execute("select set_config('lock_timeout', '0', true)")
 
 
 @contextmanager
