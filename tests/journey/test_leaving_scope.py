@@ -11,10 +11,13 @@ from stockwright.ledger.state import Resolution
 from stockwright.model import PRODUCT_CHECK, Conflicting
 from stockwright.resolving import Decision, resolve_pool
 from stockwright.store import pools, runs
+from tests.commands import run_command
 from tests.journey.listings import TAG, add_listing
 from tests.journey.service import Service, new_shop, play
 from tests.journey.test_shared_stock import ACROSS, WITHIN, installed, start, stored_pools, told
 from tests.journey.test_shared_stock_faults import ADJUST, WITHOUT_ORDERS, set_rule
+from tests.real_processes import Service as Processes
+from tests.real_processes import temporary_home
 
 
 async def last_words(service: Service, pool_id: str) -> tuple[str, str]:
@@ -112,6 +115,11 @@ def test_a_stock_that_ends_says_why_in_its_journal(emptied) -> None:
         await look_at(service, poster)
         assert await stored_pools(service) == []
         assert await last_words(service, pool.pool_id) == ("dissolved", "the product has none of the tags")
+        with temporary_home() as home:
+            environ = Processes(home=home, settings={"DATABASE_URL": emptied}).environ
+            told = run_command("stock", "history", pool.pool_id, env=environ, cwd=home)
+        assert told.returncode == 0, told.stderr
+        assert "dissolved, its levels are free: the product has none of the tags" in told.stdout
 
     play(emptied, story)
 

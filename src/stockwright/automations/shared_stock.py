@@ -225,29 +225,29 @@ def _let_go(sharing: Sharing, situation: Situated, facts: Facts, pool: PoolView,
 
     Where the product is gone there is nothing left to settle, and nothing for a person to decide.
     """
-    product, step = facts.product, Step(state=pool.state, entries=(), next=Next.REST, because="")
-    titles = pool.titles
-    if product is not None and (pool.state.intent is not None or pool.state.frozen is not None):
-        place = place_of(pool, situation.shop)
-        levels = seen_at(place, product, facts.claims)
-        titles = levels.titles
-        read = _observation(situation, facts, place, product, levels, pool)
-        step = protocol.step(
-            pool.state, read, replace(sharing.policy, rows_per_intent=0), pool_id=pool.pool_id
-        )
+    is_open = facts.product is not None and (pool.state.intent is not None or pool.state.frozen is not None)
+    step = Step(state=pool.state, entries=(), next=Next.REST, because="")
+    if facts.product is not None and is_open:
+        step = _settle(sharing, situation, facts, facts.product, pool)
     state = step.state
     assert state is not None, "a pool that exists has a state"
-    kept = product is not None and (state.intent is not None or state.frozen is not None)
+    kept = is_open and (state.intent is not None or state.frozen is not None)
     if kept:
         then = "A person must decide before it can end" if state.frozen else "It ends when that is settled"
         step = replace(step, because=f"{step.because} {then}: {why}.")
-        return _change(
-            pool.pool_id, pool.product_id, pool.place, pool.title, titles, step, pool, at=situation.now
-        )
     change = _change(
-        pool.pool_id, pool.product_id, pool.place, pool.title, titles, step, pool, at=situation.now
+        pool.pool_id, pool.product_id, pool.place, pool.title, pool.titles, step, pool, at=situation.now
     )
-    return change if change.dissolve else _ended(change, state, situation.now, why)
+    return change if kept or change.dissolve else _ended(change, state, situation.now, why)
+
+
+def _settle(
+    sharing: Sharing, situation: Situated, facts: Facts, product: ProductRead, pool: PoolView
+) -> Step:
+    """One look at a pool that is to end: what is open may be settled, nothing new is corrected."""
+    place = place_of(pool, situation.shop)
+    read = _observation(situation, facts, place, product, seen_at(place, product, facts.claims), pool)
+    return protocol.step(pool.state, read, replace(sharing.policy, rows_per_intent=0), pool_id=pool.pool_id)
 
 
 # --- the stocks of a product ----------------------------------------------------------------------------
@@ -328,6 +328,7 @@ def _observation(
         key=str(_derived(situation, "key", product.id, place.id)),
         changed=frozenset(id for id in changed if id is not None and id in levels.titles),
         order_moves=_moves_of(pool, facts),
+        refunds=facts.refunds,
     )
 
 
@@ -347,9 +348,9 @@ def _change(
     titles: Mapping[MemberId, str],
     step: Step,
     pool: PoolView | None,
-) -> PoolChange:
     *,
     at: datetime,
+) -> PoolChange:
     change = PoolChange(
         pool_id=pool_id,
         product_id=product_id,
@@ -359,7 +360,6 @@ def _change(
         step=step,
         was_version=pool.state.version if pool else None,
     )
-
     state = step.state
     if pool is None or state is None or state.members or state.intent is not None or state.frozen is not None:
         return change
@@ -372,6 +372,7 @@ def _ended(change: PoolChange, state: PoolState, at: datetime, why: str) -> Pool
     told = f"{change.step.because} {end.because}".strip()
     step = replace(end, entries=(*change.step.entries, *end.entries), because=told)
     return replace(change, step=step, dissolve=True)
+
 
 def _complaint(
     sharing: Sharing, facts: Facts, product: ProductRead, changes: Sequence[PoolChange]
@@ -390,7 +391,6 @@ def _complaint(
     return {"message": OUT_OF_STEP, "products_out_of_sync": [unequal_product(change) for change in unequal]}
 
 
-def unequal_product(change: PoolChange) -> JsonObject:
 def _tell_held(product: ProductRead, held: Mapping[str, Claim]) -> str:
     stuck = [claim for claim in held.values() if not claim.is_enabled]
     told = f"Levels of {product.title!r} already share stock in the automation {' and '.join(sorted(held))}. "
@@ -403,6 +403,7 @@ def _tell_held(product: ProductRead, held: Mapping[str, Claim]) -> str:
     )
 
 
+def unequal_product(change: PoolChange) -> JsonObject:
     """A product left alone because its levels differ, for the error that lists it."""
     return {
         "product_id": change.product_id,

@@ -18,6 +18,7 @@ from stockwright.explaining import (
     pool_state,
     titles_of,
 )
+from stockwright.ledger import journal, wire
 from stockwright.ledger.state import MemberId, Resolution
 from stockwright.model import JsonObject, StockwrightError, gid
 from stockwright.resolving import Decision, resolve_pool
@@ -25,7 +26,7 @@ from stockwright.schedules import time_zone
 from stockwright.store import pool_pages, pools, shops
 from stockwright.store.database import Connection
 from stockwright.store.pool_pages import Wanted
-from stockwright.store.pools import MemberRow, PoolRow
+from stockwright.store.pools import JournalRow, MemberRow, PoolRow
 
 COMMANDS = typer.Typer(help="Shared stocks: show, history, resolve.", no_args_is_help=True)
 
@@ -166,8 +167,11 @@ async def _history(
     service: Service, *, pool: str | None, product: str | None, limit: int, as_json: bool
 ) -> None:
     async with service.deps.database.connection() as conn:
-        rows = [await _pool(conn, pool)] if pool else await _pools_of(conn, _product_gid(product) or "")
-        told = [await _told(conn, row, limit) for row in rows]
+        if pool and await pools.find(conn, pool) is None:
+            told = [await _told_of_past(conn, pool, limit)]
+        else:
+            rows = [await _pool(conn, pool)] if pool else await _pools_of(conn, _product_gid(product) or "")
+            told = [await _told(conn, row, limit) for row in rows]
     if as_json:
         print_json(told)
         return
@@ -179,25 +183,49 @@ async def _history(
 
 async def _told(conn: Connection, row: PoolRow, limit: int) -> JsonObject:
     shop = await shops.get(conn, row.shop_id)
-    zone = time_zone(shop.timezone if shop else "UTC") or time_zone("UTC")
-    assert zone is not None, "UTC is known everywhere"
     members = (await pools.members_of(conn, row.shop_id, [row.pool_id])).get(row.pool_id, [])
-    titles = _titles(members)
     entries = await pools.newest_journal(conn, row.shop_id, row.pool_id, limit=limit)
-    lines = [
+    lines = _lines(shop.timezone if shop else "UTC", entries, _titles(members))
+    return {"pool": row.pool_id, "title": row.title, "stock": row.stock, "status": row.status, "lines": lines}
+
+
+async def _told_of_past(conn: Connection, pool_id: str, limit: int) -> JsonObject:
+    """A stock that was dissolved: its journal is all that is left, and its last entry says why it ended."""
+    for shop in await shops.list_all(conn):
+        entries = await pools.journal(conn, shop.shop_id, pool_id)
+        if entries:
+            stock = journal.replay(wire.entry_from_json(entry.data) for entry in entries).stock
+            lines = _lines(shop.timezone, entries[-limit:], {})
+            return {
+                "pool": pool_id,
+                "title": "A stock of the past",
+                "stock": stock,
+                "status": "dissolved",
+                "lines": lines,
+            }
+    raise _no_stock(pool_id)
+
+
+def _lines(timezone: str, entries: Sequence[JournalRow], titles: _Titles) -> list[JsonObject]:
+    zone = time_zone(timezone) or time_zone("UTC")
+    assert zone is not None, "UTC is known everywhere"
+    return [
         {"time": clock_text(line.at, zone), "text": line.text, "run_id": line.run_id}
         for line in history_lines(entries, titles)
     ]
-    return {"pool": row.pool_id, "title": row.title, "stock": row.stock, "status": row.status, "lines": lines}
 
 
 async def _pool(conn: Connection, pool_id: str) -> PoolRow:
     row = await pools.find(conn, pool_id)
     if row is None:
-        raise StockwrightError(
-            f"There is no shared stock {pool_id!r}. See: stockwright stock show --shop DOMAIN"
-        )
+        raise _no_stock(pool_id)
     return row
+
+
+def _no_stock(pool_id: str) -> StockwrightError:
+    return StockwrightError(
+        f"There is no shared stock {pool_id!r}. See: stockwright stock show --shop DOMAIN"
+    )
 
 
 async def _pools_of(conn: Connection, product_id: str) -> list[PoolRow]:
