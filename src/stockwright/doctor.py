@@ -15,6 +15,7 @@ from stockwright.model import StockwrightError
 from stockwright.opening import VERSION, cipher, database
 from stockwright.postgres.binaries import installed_folder
 from stockwright.postgres.embedded import free_disk_bytes
+from stockwright.postgres.place import known_place
 from stockwright.settings import Settings, load
 from stockwright.store import health, shops
 from stockwright.store.database import Away, Denied
@@ -131,7 +132,8 @@ async def _database(deps: Deps, settings: Settings) -> Finding:
     async with deps.database.connection() as conn:
         version = await health.schema_version(conn)
         row = await (await conn.execute("select current_setting('server_version')")).fetchone()
-    whose = "the one of DATABASE_URL" if settings.database_url else "our own"
+    own = None if settings.database_url else known_place(settings.home)
+    whose = f"our own in {own.root}" if own else "the one of DATABASE_URL"
     assert row is not None, "a server knows its version"
     return _ok("database", f"PostgreSQL {row[0]}, {whose}, at schema step {version} of {head()}")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
 from stockwright.model import StockwrightError
@@ -39,7 +39,8 @@ class Settings(BaseModel):
 
     home: Path = Field(
         default=Path("~/.stockwright"),
-        description="Folder for the embedded database, the secret key and backups.",
+        description="Folder for the secret key and the embedded database. Where root's server cannot reach it, the file "
+        "postgres.location in it names the database's folder.",
     )
     database_url: SecretStr | None = Field(
         default=None,
@@ -247,6 +248,17 @@ class Settings(BaseModel):
         for part in value.split(","):
             if part.strip():
                 ip_network(part.strip())  # its message says what is wrong
+        return value
+
+    @field_validator("inbox_writers")
+    @classmethod
+    def _fewer_than_connections(cls, value: int, given: ValidationInfo) -> int:
+        connections: int | None = given.data.get("web_pool_size")
+        if connections is not None and value >= connections:
+            raise ValueError(
+                f"must be less than {PREFIX}WEB_POOL_SIZE ({connections}): the rest of the web server needs a "
+                "connection too"
+            )
         return value
 
     @field_validator("public_url")

@@ -34,6 +34,14 @@ def test_an_empty_variable_is_unset() -> None:
     assert load({"STOCKWRIGHT_PORT": "", "DATABASE_URL": ""}, env_file=None) == load({}, env_file=None)
 
 
+def test_writers_that_would_take_every_connection_are_refused() -> None:
+    with pytest.raises(
+        SettingsError, match=r"STOCKWRIGHT_INBOX_WRITERS.*less than STOCKWRIGHT_WEB_POOL_SIZE \(6\)"
+    ):
+        load({"STOCKWRIGHT_INBOX_WRITERS": "6"}, env_file=None)
+    assert load({"STOCKWRIGHT_INBOX_WRITERS": "5"}, env_file=None).inbox_writers == 5
+
+
 def test_a_missing_file_is_no_error(tmp_path: Path) -> None:
     assert load({}, env_file=tmp_path / ".env").port == 8000
 
