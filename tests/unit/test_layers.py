@@ -254,12 +254,17 @@ def test_libraries_are_used_where_they_belong() -> None:
     assert not wrong, told(wrong, "that library is not for this module")
 
 
-def test_the_bundled_shop_and_the_service_share_no_import() -> None:
-    shop = [one for path in python_files("shopify_emulator") for one in imports_of(path, "shopify_emulator")]
-    wrong = [one for one in shop if one.target.startswith("stockwright")]
-    ours = [*our_imports(), *imports_of(OURS / "__init__.py", "__init__")]
-    wrong += [one for one in ours if one.target.startswith("shopify_emulator")]
-    assert not wrong, told(wrong, "the demo starts the shop as a process; nothing is shared")
+def test_the_bundled_shop_the_mail_sink_and_the_service_share_no_import() -> None:
+    apart = {"stockwright": [*our_imports(), *imports_of(OURS / "__init__.py", "__init__")]}
+    for package in ("shopify_emulator", "mail_sink"):
+        apart[package] = [one for path in python_files(package) for one in imports_of(path, package)]
+    wrong = [
+        one
+        for package, found in apart.items()
+        for one in found
+        if (top := one.target.split(".")[0]) in apart and top != package
+    ]
+    assert not wrong, told(wrong, "the demo starts them as processes; nothing is shared")
 
 
 def test_an_import_by_name_would_be_found() -> None:

@@ -7,20 +7,10 @@ docs/apps/build/online-store/app-proxies/authenticate-app-proxies.
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 PROXY_MAX_AGE_S = 90
-
-
-def webhook_header(headers: Mapping[str, str], name: str) -> str | None:
-    """A delivery's header, e.g. "Topic" or "Webhook-Id", in either spelling.
-
-    `headers` may spell names in any case. The newer spelling drops the "X-".
-    """
-    wanted = (f"x-shopify-{name}".lower(), f"shopify-{name}".lower())
-    found = {key.lower(): value for key, value in headers.items() if key.lower() in wanted}
-    return found.get(wanted[0], found.get(wanted[1]))
 
 
 def webhook_is_genuine(body: bytes, signature: str | None, secrets: Sequence[str]) -> bool:
