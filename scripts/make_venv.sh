@@ -6,16 +6,18 @@ lock=$1
 works() { command -v "$1" >/dev/null 2>&1 && "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }
 
 if [ ! -x .venv/bin/python ] || ! works .venv/bin/python; then
-  python=""
+  python="" without_venv=""
   for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11 python; do
-    if works "$candidate"; then python=$candidate; break; fi
+    works "$candidate" || continue
+    if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then python=$candidate; break; fi
+    without_venv=${without_venv:-$candidate}
   done
-  if [ -z "$python" ]; then
-    echo "Stockwright needs Python 3.11, 3.12 or 3.13 and found none. Install one, or name it: make venv PYTHON=/path/to/python3" >&2
+  if [ -z "$python" ] && [ -n "$without_venv" ]; then
+    echo "$("$without_venv" --version) comes without venv. On Debian: apt install python3-venv, then run this again." >&2
     exit 1
   fi
-  if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-    echo "$("$python" --version) comes without venv. On Debian: apt install python3-venv, then run this again." >&2
+  if [ -z "$python" ]; then
+    echo "Stockwright needs Python 3.11, 3.12 or 3.13 and found none. Install one, or name it: make venv PYTHON=/path/to/python3" >&2
     exit 1
   fi
   echo "Making .venv with $("$python" --version) ..."
