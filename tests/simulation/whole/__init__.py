@@ -4,6 +4,6 @@ Faults of the API, the webhooks and the process are drawn from a seed and enter 
 code is handed: transport, connection pool, clock. The shop's own history is the judge.
 """
 
-from tests.simulation.whole.report import Report, run
+from tests.simulation.whole.report import ENOUGH_FOR_ALL_FAULTS, Report, replay, run
 
-__all__ = ["Report", "run"]
+__all__ = ["ENOUGH_FOR_ALL_FAULTS", "Report", "replay", "run"]

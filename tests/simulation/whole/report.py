@@ -16,12 +16,15 @@ from stockwright.store.database import pool
 from tests.emptying import empty
 from tests.journey.database_clock import DatabaseClock
 from tests.postgres_fixture import DatabaseServer, throwaway_server
+from tests.simulation.whole.diary import Tell, untold
 from tests.simulation.whole.scenario import ALL_KINDS
 from tests.simulation.whole.seed import Result, play_seed
 
 PROCESSES = 2
+ENOUGH_FOR_ALL_FAULTS = 100
+"""Seeds from which on every kind of fault must have struck."""
 CHUNK = 5
-REPLAY = "python -m tests.simulation --depth whole --seed {seed}"
+REPLAY = 'make simulate ARGS="--depth whole --seed {seed}"'
 
 
 @dataclass(kw_only=True)
@@ -55,10 +58,7 @@ class Report:
 
     def lines(self) -> list[str]:
         """The report for people."""
-        told = [
-            f"seed {seed} FAILED: {why}\n  replay: {REPLAY.format(seed=seed)}"
-            for seed, why in sorted(self.failures.items())
-        ]
+        told = [_failed(seed, why) for seed, why in sorted(self.failures.items())]
         rate = self.seeds / self.took_s if self.took_s else 0.0
         per_pool = self.calm_requests / self.calm_pools if self.calm_pools else 0.0
         return [
@@ -68,6 +68,11 @@ class Report:
             "  faults: " + ", ".join(f"{kind} {count}" for kind, count in sorted(self.faults.items())),
             "  outcomes: " + ", ".join(f"{kind} {count}" for kind, count in sorted(self.events.items())),
         ]
+
+
+def _failed(seed: int, why: str) -> str:
+    replay = f"\n  replay: {REPLAY.format(seed=seed)}" if seed >= 0 else ""
+    return f"seed {seed} FAILED: {why}{replay}"
 
 
 def run(
@@ -85,10 +90,23 @@ def run(
             for result in _results(seeds, dsns):
                 report.add(result)
                 if result.failure:
-                    tell(f"seed {result.seed} FAILED: {result.failure}\n  {REPLAY.format(seed=result.seed)}")
+                    tell(_failed(result.seed, result.failure))
         finally:
             for dsn in dsns:
                 databases.drop(dsn)
+    report.took_s = time.monotonic() - began
+    return report
+
+
+def replay(seed: int, *, tell: Callable[[str], None], server: DatabaseServer | None = None) -> Report:
+    """Play one seed; `tell` hears what others did, each fault, request and movement, and the journals."""
+    report, began = Report(), time.monotonic()
+    with _server(server) as databases:
+        dsn = databases.fresh_database()
+        try:
+            report.add(*play_chunk(dsn, [seed], tell=tell))
+        finally:
+            databases.drop(dsn)
     report.took_s = time.monotonic() - began
     return report
 
@@ -131,24 +149,24 @@ def _play_here(seeds: Sequence[int]) -> list[Result]:
     return play_chunk(_HERE[0], seeds)
 
 
-def play_chunk(dsn: str, seeds: Iterable[int]) -> list[Result]:
+def play_chunk(dsn: str, seeds: Iterable[int], *, tell: Tell = untold) -> list[Result]:
     """Play seeds one after the other in one database."""
     silent = structlog.make_filtering_bound_logger(50)
     structlog.configure(wrapper_class=silent, cache_logger_on_first_use=False)
     try:
-        return asyncio.run(_play_all(dsn, seeds))
+        return asyncio.run(_play_all(dsn, seeds, tell))
     finally:
         structlog.reset_defaults()
 
 
-async def _play_all(dsn: str, seeds: Iterable[int]) -> list[Result]:
+async def _play_all(dsn: str, seeds: Iterable[int], tell: Tell) -> list[Result]:
     database_clock = DatabaseClock(dsn)
     results = []
     try:
         async with pool(dsn, size=6, name="simulation") as connections:
             for seed in seeds:
                 empty(dsn)
-                results.append(await play_seed(seed, connections, database_clock))
+                results.append(await play_seed(seed, connections, database_clock, tell))
     finally:
         database_clock.close()
     return results
