@@ -5,9 +5,10 @@ import pytest
 from tests.real_processes import Part
 from tests.simulation.process import run
 from tests.simulation.process.judging import PoolFacts, undecidable
-from tests.simulation.process.schedule import KILLED_ALONE, SPREAD_FROM, SPREAD_PRODUCTS, schedule_of
+from tests.simulation.process.report import Report
+from tests.simulation.process.schedule import KILLED_ALONE, SPREAD_PRODUCTS, schedule_of
 
-SHARED, SPREAD = 7, SPREAD_FROM + 7
+SHARED, SPREAD = 5, 7
 
 
 @pytest.mark.timeout(480)
@@ -26,6 +27,25 @@ def test_a_schedule_kills_every_part_and_repeats_itself() -> None:
     assert schedule == schedule_of(7, kills=50, sales=2000)
     assert schedule.orders == 2000
     assert {one.kill.part for one in schedule.rounds} == set(Part)
+
+
+def test_the_default_seeds_hold_both_kinds_of_orders_with_and_without_their_evidence() -> None:
+    kinds = [schedule_of(seed, kills=1, sales=1) for seed in range(4)]
+    assert {(one.order_evidence, one.may_freeze) for one in kinds} == {
+        (True, True),
+        (False, True),
+        (True, False),
+        (False, False),
+    }
+
+
+def test_a_failed_seed_is_told_with_the_command_that_repeats_it() -> None:
+    report = Report(asked_kills=6, asked_sales=200, failures={7: "a level is wrong"})
+    assert (
+        report.lines()[-1]
+        .strip()
+        .endswith('again: make simulate ARGS="--depth process --seed 7 --kills 6 --sales 200"')
+    )
 
 
 def test_spread_orders_let_every_product_sell_once_before_any_sells_again() -> None:

@@ -42,6 +42,8 @@ class Outcome:
 class Report:
     """The outcomes of many seeds; `failures` is empty when every promise held."""
 
+    asked_kills: int  # of each seed
+    asked_people: int
     outcomes: list[Outcome] = field(default_factory=list)
     failures: dict[int, str] = field(default_factory=dict)  # seed -> what did not hold
 
@@ -50,21 +52,29 @@ class Report:
         return [
             f"alerts: {len(self.outcomes)} seeds ended, {len(self.failures)} failed",
             *(f"  {told(outcome)}" for outcome in self.outcomes),
-            *(f"  FAILED seed {seed}: {failure}" for seed, failure in sorted(self.failures.items())),
+            *(
+                f"  FAILED seed {seed}: {failure}\n    again: {self.again(seed)}"
+                for seed, failure in sorted(self.failures.items())
+            ),
         ]
+
+    def again(self, seed: int) -> str:
+        """The command that repeats a seed: its kills, not the machine's timing."""
+        asked = f"--kills {self.asked_kills} --people {self.asked_people}"
+        return f'make simulate ARGS="--depth alerts --seed {seed} {asked}"'
 
 
 def run(
     seeds: Iterable[int], *, kills: int = KILLS, people: int = PEOPLE, tell: Callable[[str], None] = print
 ) -> Report:
     """Run the seeds one after the other; `tell` hears of each as it ends."""
-    report = Report()
+    report = Report(asked_kills=kills, asked_people=people)
     for seed in seeds:
         try:
             outcome = _play(seed, kills=kills, people=people)
         except Exception:  # noqa: BLE001 - whatever goes wrong belongs into the report, with its seed
             report.failures[seed] = traceback.format_exc()
-            tell(f"  seed {seed} failed: {report.failures[seed]}")
+            tell(f"  seed {seed} failed: {report.failures[seed]}\n    again: {report.again(seed)}")
             continue
         report.outcomes.append(outcome)
         if outcome.violations:

@@ -21,14 +21,14 @@ def run(
     seeds: Iterable[int], *, kills: int = KILLS, sales: int = SALES, tell: Callable[[str], None] = print
 ) -> Report:
     """Run the seeds one after the other, for each has the whole machine; `tell` hears of each as it ends."""
-    report, begun = Report(), time.monotonic()
+    report, begun = Report(asked_kills=kills, asked_sales=sales), time.monotonic()
     for seed in seeds:
         try:
             with storm(schedule_of(seed, kills=kills, sales=sales)) as running:
                 outcome = running.run()
         except Exception:  # noqa: BLE001 - whatever goes wrong belongs into the report, with its seed
             report.failures[seed] = traceback.format_exc()
-            tell(f"  seed {seed} failed: {report.failures[seed]}")
+            tell(f"  seed {seed} failed: {report.failures[seed]}\n    again: {report.again(seed)}")
             continue
         report.outcomes.append(outcome)
         if outcome.verdict.violations:

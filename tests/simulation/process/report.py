@@ -27,6 +27,8 @@ _COUNTED = (
 class Report:
     """The outcomes of many seeds; `failures` is empty when every promise held."""
 
+    asked_kills: int  # of each seed
+    asked_sales: int
     outcomes: list[Outcome] = field(default_factory=list)
     failures: dict[int, str] = field(default_factory=dict)  # seed -> what did not hold
     took_s: float = 0.0
@@ -51,17 +53,26 @@ class Report:
             f"  {orders} orders, kill -9 of {_told(self.kills)}",
             *(f"  {name}: {counts[name]}" for name in _COUNTED),
             f"  longest time from the last order until all was in step or frozen: {slowest_s:.1f} s",
-            *(f"  FAILED seed {seed}: {failure}" for seed, failure in sorted(self.failures.items())),
+            *(
+                f"  FAILED seed {seed}: {failure}\n    again: {self.again(seed)}"
+                for seed, failure in sorted(self.failures.items())
+            ),
         ]
+
+    def again(self, seed: int) -> str:
+        """The command that repeats a seed: its orders and kills, not the machine's timing."""
+        asked = f"--kills {self.asked_kills} --sales {self.asked_sales}"
+        return f'make simulate ARGS="--depth process --seed {seed} {asked}"'
 
 
 def told(outcome: Outcome) -> str:
     """One seed in one line."""
     evidence = "with" if outcome.schedule.order_evidence else "without"
+    spread = "" if outcome.schedule.may_freeze else ", orders spread, nothing may freeze"
     counts = ", ".join(f"{name}: {count}" for name, count in sorted(outcome.verdict.counts.items()))
     violations = f"; VIOLATED: {'; '.join(outcome.verdict.violations)}" if outcome.verdict.violations else ""
     return (
-        f"  seed {outcome.schedule.seed} {evidence} read_orders: kill -9 of {_told(outcome.kills)} during "
+        f"  seed {outcome.schedule.seed} {evidence} read_orders{spread}: kill -9 of {_told(outcome.kills)} during "
         f"{outcome.schedule.orders} orders in {outcome.took_s:.0f} s; in step or frozen "
         f"{outcome.converged_after_s:.1f} s after the last order; {counts}{violations}"
     )
