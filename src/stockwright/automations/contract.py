@@ -163,6 +163,7 @@ class Facts:
     shown: ShownProduct | None = None
     claims: tuple[Claim, ...] = ()
     order_moves: Mapping[MemberId, int] | None = None
+    refunds: Mapping[MemberId, int] | None = None
 
 
 # --- what it decides ----------------------------------------------------------------------------------
