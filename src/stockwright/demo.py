@@ -67,37 +67,65 @@ def run_demo(options: DemoOptions, environ: Mapping[str, str]) -> int:
     Raises:
         StockwrightError: a part could not be started; the message holds the end of its log.
     """
-    return asyncio.run(_run(options, plan_demo(options, environ)))
+    return asyncio.run(_run(options, environ))
 
 
-async def _run(options: DemoOptions, plan: Plan) -> int:
+async def _run(options: DemoOptions, environ: Mapping[str, str]) -> int:
     started = monotonic()
+    plan = plan_demo(options, environ)
     stop = stop_requests(until_stdin_closes=False)
     if plan.unused:
         _tell(f"Not used here: {', '.join(plan.unused)}. The demo has a database, a key and mail of its own.")
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
-        shop, sink = BundledShop(plan.shop_url, http), MailSink(plan.sink_url, http)
-        deps = await _open(stack, plan)
+        dsn = stack.enter_context(database(plan.settings, log=_tell))  # the service shares it
+        # Again: making a database takes seconds, in which others take the ports that were free.
+        plan = plan_demo(options, environ)
+        deps = await stack.enter_async_context(
+            open_deps(plan.settings, dsn, name="demo", pool_size=_POOL_SIZE)
+        )
         await _refuse_other_shops(deps, plan)
         parts = await _start(stack, plan)
-        for is_up in (shop.is_up, sink.is_up, partial(_is_ready, http, plan.environ[variable("public_url")])):
-            await _first(_until_up(is_up, parts), stop)
+        http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
+        await _first(_until_all_up(plan, http, parts), stop)
         if stop.is_set():
             return _stopped_early(options)
-        rows = await _set_up(deps, plan)
-        sold_out = await _offer(deps, shop, rows[0].shop_id)
-        password = await _ready_user(deps)
+        stage, page = await _prepare(deps, plan, http)
         _tell(f"Ready in {monotonic() - started:.1f} s.")
         if options.scripted:
-            _tell(f"Admin site  {_way_in(plan, password)}")
-            stage = Stage(shop=shop, sink=sink, shopper=Shopper(http), deps=deps, rows=rows)
+            _tell(f"Admin site  {page.way_in}")
             status = await _first(play(stage), stop)
             return _stopped_early(options) if status is None else status
-        _tell(_page(plan, password, sold_out))
+        _tell(_page(plan, page))
         await _first(_until_a_part_ends(parts), stop)
         _tell("\nStopping ...")
         return 0
+
+
+async def _until_all_up(plan: Plan, http: httpx2.AsyncClient, parts: "Sequence[Part]") -> None:
+    for is_up in (
+        BundledShop(plan.shop_url, http).is_up,
+        MailSink(plan.sink_url, http).is_up,
+        partial(_is_ready, http, plan.environ[variable("public_url")]),
+    ):
+        await _until_up(is_up, parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What only this start of the demo knows."""
+
+    way_in: str  # to the admin site
+    sold_out: str  # address of a product's page
+
+
+async def _prepare(deps: Deps, plan: Plan, http: httpx2.AsyncClient) -> tuple[Stage, Page]:
+    """The shop with its automations, an offer and a user."""
+    shop, sink = BundledShop(plan.shop_url, http), MailSink(plan.sink_url, http)
+    rows = await _set_up(deps, plan)
+    sold_out = await _offer(deps, shop, rows[0].shop_id)
+    way_in = _way_in(plan, await _ready_user(deps))
+    stage = Stage(shop=shop, sink=sink, shopper=Shopper(http), deps=deps, rows=rows)
+    return stage, Page(way_in=way_in, sold_out=sold_out)
 
 
 def _stopped_early(options: DemoOptions) -> int:
@@ -106,12 +134,6 @@ def _stopped_early(options: DemoOptions) -> int:
         return 0
     _tell("Stopped before the end of the story.")
     return 1
-
-
-async def _open(stack: AsyncExitStack, plan: Plan) -> Deps:
-    """The demo's database, held until the end: the service shares it."""
-    dsn = stack.enter_context(database(plan.settings, log=_tell))
-    return await stack.enter_async_context(open_deps(plan.settings, dsn, name="demo", pool_size=_POOL_SIZE))
 
 
 async def _refuse_other_shops(deps: Deps, plan: Plan) -> None:
@@ -309,7 +331,7 @@ def _way_in(plan: Plan, password: str) -> str:
     return f"{plan.environ[variable('public_url')]}/   sign in as {_USER} with the password {password}"
 
 
-def _page(plan: Plan, password: str, sold_out: str) -> str:
+def _page(plan: Plan, page: Page) -> str:
     program = Path(sys.executable).with_name("stockwright")
     reconcile_s = plan.settings.reconcile_every_s
     asked = {
@@ -321,10 +343,10 @@ def _page(plan: Plan, password: str, sold_out: str) -> str:
     return f"""
 Stockwright {VERSION} runs against the bundled shop. Nothing leaves this machine.
 
-  The admin site {_way_in(plan, password)}
+  The admin site {page.way_in}
   The shop       {plan.shop_url}/
   Its storefront {plan.shop_url}/collections/all
-  Sold out       {sold_out}
+  Sold out       {page.sold_out}
   The mail       {plan.sink_url}/
   Its logs       {plan.settings.home / "logs"}
 
