@@ -81,12 +81,12 @@ def option_from_text(model: type[Options], name: str, text: str) -> Json:
         return text
 
 
-def _faulty(model: type[Options], error: ValidationError) -> FaultyFields:
 def _is_plain_list(annotation: Any, text: str) -> bool:
     """Whether it is a list of names given with commas: the type 2024 is no number."""
     return get_origin(annotation) is tuple and not text.lstrip().startswith("[")
 
 
+def _faulty(model: type[Options], error: ValidationError) -> FaultyFields:
     faults = [_fault(model, dict(detail)) for detail in error.errors(include_url=False)]
     return FaultyFields("\n".join(_line(fault) for fault in faults), faults)
 
