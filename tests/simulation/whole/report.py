@@ -21,7 +21,7 @@ from tests.simulation.whole.scenario import ALL_KINDS
 from tests.simulation.whole.seed import Result, play_seed
 
 PROCESSES = 2
-ENOUGH_FOR_ALL_FAULTS = 100
+ENOUGH_FOR_ALL_FAULTS = 500
 """Seeds from which on every kind of fault must have struck."""
 CHUNK = 5
 REPLAY = 'make simulate ARGS="--depth whole --seed {seed}"'
