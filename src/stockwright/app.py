@@ -49,7 +49,11 @@ async def open_deps(settings: Settings, dsn: str, *, name: str, pool_size: int) 
             clients=ShopifyClients(ShopRows(connections), http, sealed, utc_now, asyncio.sleep),
             clock=utc_now,
             nonce=lambda: secrets.token_hex(16),
-            policy=Policy(dead_time_s=settings.dead_time_s, settle_window_s=settings.settle_window_s),
+            policy=Policy(
+                dead_time_s=settings.dead_time_s,
+                settle_window_s=settings.settle_window_s,
+                order_lag_s=settings.order_lag_s,
+            ),
             keyring=keyring(sealed),
             mailing=Mailing(
                 account=account,

@@ -19,7 +19,13 @@ _PORTS = 50  # that are tried, from the first on
 _FIRST_SINK_PORT, _FIRST_SMTP_PORT = 9025, 1025
 
 # What the demo sets unless you did: short waits, so that one can watch them end.
-_DEFAULTS = {"dead_time_s": "3", "poll_interval_s": "0.2", "reconcile_every_s": "30", "sweep_every_s": "5"}
+_DEFAULTS = {
+    "dead_time_s": "3",
+    "order_lag_s": "0",
+    "poll_interval_s": "0.2",
+    "reconcile_every_s": "30",
+    "sweep_every_s": "5",
+}
 # A story that shows a webhook being lost must not have the loss found in between.
 _SCRIPTED = {"reconcile_every_s": "86400"}
 _FIXED = {

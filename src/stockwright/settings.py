@@ -111,6 +111,12 @@ class Settings(BaseModel):
         default=30.0, ge=0, le=3600,
         description="An unknown outcome is judged by levels only when they are read within this of the send.",
     )  # fmt: skip
+    order_lag_s: float = Field(
+        default=300.0,
+        ge=0,
+        le=3600,
+        description="A list of orders may lack those of the last so many seconds; as evidence they wait for it.",
+    )
     web_body_limit_bytes: int = Field(
         default=5 * _MEGABYTE,
         ge=1024,

@@ -22,7 +22,8 @@ def correcting(*levels: int, policy: Policy | None = None) -> TinyShop:
 
 
 def wait_dead(shop: TinyShop) -> None:
-    shop.wait(shop.policy.dead_time_s)
+    """Until no request can arrive any more, and the orders of all that moved are listed."""
+    shop.wait(max(shop.policy.dead_time_s, shop.policy.order_lag_s + 2))
 
 
 def frozen_code(shop: TinyShop) -> FreezeCode | None:
@@ -157,6 +158,35 @@ def test_a_first_look_is_not_trusted_where_orders_moved_a_row_and_explain_nothin
     assert frozen_code(shop) is FreezeCode.OUTCOME_UNKNOWN
 
 
+@pytest.mark.parametrize("policy", [Policy(), CERTAIN])
+def test_a_list_of_orders_that_may_be_late_decides_nothing(policy: Policy) -> None:
+    """Nothing was applied, and sales moved the levels to where it would have; their orders are not listed yet."""
+    shop = correcting(10, 10, 10, policy=policy)
+    shop.lose(applied=False)
+    shop.observe()
+    shop.wait(30)
+    shop.move("B", -1)
+    shop.move("C", -1)
+    shop.wait(100)
+    step = shop.observe(order_moves={})
+    assert (step.next, shop.pool.frozen) == (Next.REST, None)
+    assert step.wake_at is not None
+    shop.now = step.wake_at
+    shop.carry(shop.observe(order_moves={"B": -1, "C": -1}))
+    assert shop.shown() == (7, 7, 7)
+
+
+def test_levels_that_never_rest_freeze_although_orders_can_be_read() -> None:
+    shop = correcting(policy=CERTAIN)
+    shop.lose(applied=False)
+    shop.observe()
+    while shop.pool.frozen is None:
+        shop.move("B", -1)
+        shop.wait(60)
+        shop.observe(order_moves={})
+        assert (shop.now - shop.intent.sent_at).total_seconds() < 120 + 3 * 300 + 61
+
+
 def test_orders_that_fit_neither_leave_it_open() -> None:
     shop = correcting(policy=CERTAIN)
     shop.lose(applied=True)
@@ -187,6 +217,7 @@ def test_later_orders_end_a_freeze() -> None:
     shop.carry(shop.lose(applied=True))
     assert shop.pool.frozen is not None
     shop.move("A", -1)
+    wait_dead(shop)
     shop.carry(shop.observe(order_moves={}))
     assert shop.pool.frozen is None
     assert shop.shown() == (8, 8)

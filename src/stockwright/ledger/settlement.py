@@ -3,8 +3,9 @@
 The first read is stored as such and never decides: it must be quick, so no orders are asked for with it. The
 order of evidence, in a second read after the dead time: a row unchanged in value and stamp (not applied: calls
 are all or nothing); rows that orders explain; with `settle`, a first read that showed every row at its
-after-value (assumed applied); else the pool freezes. The dead time is never cut short, not even by orders: the
-list of orders may lag behind the levels, and the proof would be an illusion.
+after-value (assumed applied); else the pool freezes. The dead time is never cut short, not even by orders. Their
+list lags behind the levels, so they say nothing of a level that moved in the last minutes: it is waited until they
+do, for a while (decision 0028).
 
 Not detectable here: a database restored from before corrections that were closed since. Their effect looks
 like sales. Whoever restores calls `people.freeze(..., HISTORY_BEHIND)`. An intent that was open in the
@@ -33,6 +34,7 @@ from stockwright.ledger.state import (
 from stockwright.ledger.wire import levels_to_json, rows_to_json
 
 SECOND = timedelta(seconds=1)
+ORDERS_PATIENCE = 3  # times `order_lag_s` for which levels may keep moving before the pool freezes
 RUNS = timedelta(seconds=3)  # how long a request that runs already is given before the first look
 
 
@@ -108,14 +110,21 @@ def settle(draft: Draft, seen: Mapping[MemberId, Seen], read: Observation, polic
 
 
 def _decide(draft: Draft, seen: Mapping[MemberId, Seen], read: Observation, policy: Policy) -> Step | None:
-    intent = open_intent(draft)
-    if _half_applied(intent, seen, read.order_moves):
+    intent, moves = open_intent(draft), _settled_moves(open_intent(draft), seen, read, policy)
+    if _half_applied(intent, seen, moves):
         return _freeze(draft, seen, FreezeCode.PARTIAL, "orders explain some rows as written and some as not")
-    verdict = _prove(intent, seen, read.order_moves, policy) or _assume(intent, read.order_moves, policy)
-    if verdict is None:
-        return _freeze(draft, seen, FreezeCode.OUTCOME_UNKNOWN, "all levels moved meanwhile")
-    close(draft, verdict)
-    return None
+    verdict = _prove(intent, seen, moves, policy) or _assume(intent, read.order_moves, policy)
+    if verdict is not None:
+        close(draft, verdict)
+        return None
+    asks_again_at = min(_orders_due(intent, seen, policy), _patience_ends(intent, policy))
+    if read.order_moves is not None and moves is None and draft.at < asks_again_at:
+        return draft.rest(
+            f"It is not known whether {tell_rows(intent.rows)} was applied; orders of the last minutes may still be "
+            f"missing from their list: asking again at {clock(asks_again_at)}.",
+            wake_at=asks_again_at,
+        )
+    return _freeze(draft, seen, FreezeCode.OUTCOME_UNKNOWN, "all levels moved meanwhile")
 
 
 def close(draft: Draft, verdict: Verdict, *, overwritten: tuple[IntentRow, ...] = ()) -> None:
@@ -190,6 +199,24 @@ def _prove(
     return Verdict(
         applied=applied, how="orders", evidence=f"orders explain every level only if it {_was(applied)}"
     )
+
+
+def _settled_moves(
+    intent: Intent, seen: Mapping[MemberId, Seen], read: Observation, policy: Policy
+) -> Mapping[MemberId, int] | None:
+    """What orders moved, if their list has had time to hold all that moved the rows to where they stand."""
+    return read.order_moves if read.at >= _orders_due(intent, seen, policy) else None
+
+
+def _orders_due(intent: Intent, seen: Mapping[MemberId, Seen], policy: Policy) -> datetime:
+    stamps = [seen[row.member].stamp for row in intent.rows if row.member in seen]
+    newest = max([_latest(stamp) for stamp in stamps if stamp is not None], default=intent.sent_at)
+    return newest + timedelta(seconds=policy.order_lag_s)
+
+
+def _patience_ends(intent: Intent, policy: Policy) -> datetime:
+    """A product that sells all the time is frozen in the end, instead of showing a wrong stock for hours."""
+    return dead_at(intent, policy) + ORDERS_PATIENCE * timedelta(seconds=policy.order_lag_s)
 
 
 def _was(applied: bool) -> str:  # noqa: FBT001
@@ -275,8 +302,9 @@ def _settle_frozen(
     """While a correction is in doubt no movement is folded in; only a proof may end it, never a rule."""
     intent, frozen = open_intent(draft), draft.pool.frozen
     if frozen is not None and frozen.code is not FreezeCode.PARTIAL and draft.at >= dead_at(intent, policy):
-        verdict = _prove(intent, seen, read.order_moves, policy)
-        if verdict is not None and not _half_applied(intent, seen, read.order_moves):
+        moves = _settled_moves(intent, seen, read, policy)
+        verdict = _prove(intent, seen, moves, policy)
+        if verdict is not None and not _half_applied(intent, seen, moves):
             close(draft, verdict)
             return None
     levels = _levels(draft, seen)

@@ -249,6 +249,7 @@ class Policy:
     on_unknown: Literal["settle", "certain"] = "settle"
     dead_time_s: float = 120.0  # after this a request that was sent can no longer be applied
     settle_window_s: float = 30.0  # the first read must fall within this of the send
+    order_lag_s: float = 300.0  # a list of orders may lack those of the last so many seconds
     clock_skew_s: float = 5.0  # how far Shopify's clock may be behind ours
     rows_per_intent: int = 250
 

@@ -28,6 +28,7 @@ SETTINGS = {
     # The shop is on this machine: it applies a call at once or never. A correction is sent within a quarter of this
     # after its read or not at all; a starved machine with twenty keys in work took four seconds for that.
     "STOCKWRIGHT_DEAD_TIME_S": "20",
+    "STOCKWRIGHT_ORDER_LAG_S": "0",
     "STOCKWRIGHT_RECONCILE_EVERY_S": "30",
     "STOCKWRIGHT_SWEEP_EVERY_S": "5",
     "STOCKWRIGHT_LOG_LEVEL": "warning",
