@@ -29,7 +29,7 @@ from stockwright.automations.contract import (
 from stockwright.automations.places import NameNotFound
 from stockwright.bookkeeping import freeing_first, save_change
 from stockwright.deps import Deps, refresh_shop
-from stockwright.evidence import order_moves
+from stockwright.evidence import order_moves, refunds
 from stockwright.model import (
     EffectId,
     ItemGid,
@@ -192,7 +192,7 @@ async def _gather(
     deps: Deps, client: ShopifyClient, loaded: Loaded, need: ReadProduct
 ) -> tuple[Loaded, Facts]:
     """The facts, and the situation as of the moment at which the levels were asked for."""
-    moves = await order_moves(client, loaded)
+    moves, put_back = await order_moves(client, loaded), await refunds(client, loaded)
     loaded = loaded.at(deps.clock())
     product = await client.read_product(
         need.product_id, item_ids=loaded.item_ids, priority=_priority(loaded), channels=need.channels
@@ -202,7 +202,7 @@ async def _gather(
     if product is None:
         return loaded, Facts()
     claims = await _claims(deps, loaded, product)
-    return loaded, Facts(product=product, claims=claims, order_moves=moves)
+    return loaded, Facts(product=product, claims=claims, order_moves=moves, refunds=put_back)
 
 
 async def _claims(deps: Deps, loaded: Loaded, product: ProductRead) -> tuple[Claim, ...]:

@@ -54,7 +54,8 @@ class SharedStockOptions(Options):
         default="once",
         title="When all members rise by the same amount",
         description="once: it was one restock, entered on each variant. sum: it was one restock per variant. "
-        "`once` errs towards underselling.",
+        "`once` errs towards underselling; where the app may read orders, refunds that explain the rise of each "
+        "level are summed all the same.",
     )
 
 

@@ -50,6 +50,7 @@ def record(situation: Situation[Any], facts: Facts) -> JsonObject:
         "product": _PRODUCT.dump_python(facts.product, mode="json"),
         "claims": _CLAIMS.dump_python(facts.claims, mode="json"),
         "order_moves": None if facts.order_moves is None else _by_member(facts.order_moves),
+        "refunds": None if facts.refunds is None else _by_member(facts.refunds),
         "memories": _MEMORIES.dump_python(situation.memories, mode="json"),
         "unmailed": _UNMAILED.dump_python(situation.unmailed, mode="json"),
         **_alerts_to_json(situation, facts),
@@ -125,13 +126,18 @@ def _situation(options: Any, recorded: JsonObject) -> Situation[Any]:
 
 
 def _facts(recorded: JsonObject) -> Facts:
-    moves = recorded["order_moves"]
+    moves, refunds = recorded["order_moves"], recorded.get("refunds")
     return Facts(
         product=_PRODUCT.validate_python(recorded["product"]),
         shown=_SHOWN.validate_python(recorded.get("shown")),
         claims=_CLAIMS.validate_python(recorded["claims"]),
-        order_moves=None if moves is None else {MemberId(item, place): n for item, place, n in moves},
+        order_moves=None if moves is None else _numbers(moves),
+        refunds=None if refunds is None else _numbers(refunds),
     )
+
+
+def _numbers(rows: Any) -> dict[MemberId, int]:
+    return {MemberId(item, place): number for item, place, number in rows}
 
 
 def _pool_to_json(pool: PoolView) -> JsonObject:
