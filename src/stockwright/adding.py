@@ -145,7 +145,7 @@ class _Unstored:
 
     async def save_token(
         self,
-        shop_id: ShopId,
+        shop_id: ShopId,  # noqa: ARG002
         token: bytes,
         *,
         expires_at: datetime,
