@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.postgres_fixture import DatabaseServer, throwaway_server
+
+settings.register_profile("stockwright", deadline=None)  # what takes long under load is measured in bench/
+settings.load_profile("stockwright")
 
 
 @pytest.fixture(scope="session")

@@ -257,7 +257,7 @@ def test_the_pace_holds_over_all_who_draw_from_it(database: str) -> None:
 
         waits = await asyncio.gather(*(take() for _ in range(30)))
         assert sorted(waits)[0] == 0.0 and sorted(waits)[1] > 0
-        assert max(waits) <= 10.0
+        assert max(waits) <= 11.0, "one turn was taken: each waits for the next, none for those of the others"
 
     play(database, story, size=10)
 

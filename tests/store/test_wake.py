@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -39,6 +38,12 @@ async def _installed(conn):
 
 async def _fetch(conn) -> str | None:
     return (await (await conn.execute(FETCH)).fetchone())[0]
+
+
+ROWS_READ = """
+select seq_tup_read + coalesce(idx_tup_fetch, 0)
+from pg_stat_xact_user_tables where relname = 'procrastinate_jobs'
+"""
 
 
 async def _woken_at(conn, woken, *, now: datetime | None = None) -> list[datetime | None]:
@@ -335,8 +340,8 @@ def test_what_an_automation_left_open_when_it_was_disabled_wakes_nobody(database
     asyncio.run(story())
 
 
-def test_a_backlog_that_comes_after_an_idle_time_is_fetched_as_fast_as_any(database: str) -> None:
-    """The engine's fetch keeps its plan; one made for an empty table took 335 ms for each of 2,000 jobs."""
+def test_a_backlog_that_comes_after_an_idle_time_is_fetched_by_indexes(database: str) -> None:
+    """The engine's fetch keeps its plan; one made for an empty table compared each of 2,000 jobs with all others."""
 
     async def story() -> None:
         async with await psycopg.AsyncConnection.connect(database) as worker, await connect(database) as conn:
@@ -346,10 +351,11 @@ def test_a_backlog_that_comes_after_an_idle_time_is_fetched_as_fast_as_any(datab
             for _ in range(10):
                 assert await _fetch(worker) is None
             await wake.wake(conn, [(key(shop, subject=f"p{no}"), None) for no in range(2000)])
-            began = monotonic()
-            for _ in range(3):
-                assert await _fetch(worker) is not None
-            assert monotonic() - began < 0.3
+            async with worker.transaction():
+                for _ in range(3):
+                    assert await _fetch(worker) is not None
+                ((read,),) = await rows(worker, ROWS_READ)
+            assert read < 30_000
 
     asyncio.run(story())
 

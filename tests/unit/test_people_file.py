@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stockwright.notify.addresses import AddressRefused, normalise
@@ -147,6 +147,8 @@ def test_a_date_without_a_zone_is_the_shops(text: str, at: datetime) -> None:
 
 
 @given(st.emails())
+@example("'@a.af")
+@example("'=1@example.com")
 def test_an_exported_address_is_read_as_the_same_address(email: str) -> None:
     try:
         address = normalise(email)

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from stockwright.model import StockwrightError, gid
 from stockwright.notify.addresses import AddressRefused, normalise
+from stockwright.spreadsheet import text_of
 
 MAX_BYTES = 20_000_000
 MAX_ROWS = 100_000
@@ -176,17 +177,12 @@ def _person(
     if len(cells) > width and any(cell.strip() for cell in cells[width:]):
         return Refused(line=line, reason=f"has {len(cells)} cells, and the heading {width}")
     given = {
-        name: _unguarded(cells[place].strip()) if place < len(cells) else "" for name, place in places.items()
+        name: text_of(cells[place].strip()) if place < len(cells) else "" for name, place in places.items()
     }
     try:
         return _parsed(line, given, zone, now)
     except (_Wrong, AddressRefused) as error:
         return Refused(line=line, reason=str(error))
-
-
-def _unguarded(text: str) -> str:
-    """Without the apostrophe that our export puts before what a spreadsheet would run."""
-    return text[1:] if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@") else text
 
 
 def _parsed(line: int, given: Mapping[str, str], zone: ZoneInfo, now: datetime) -> Person:
