@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from stockwright.ledger.history import describe
 from stockwright.ledger.raises import asks_for_refunds
 from stockwright.ledger.state import Next, Outcome, Policy
 from tests.unit.ledger_shop import adopted
@@ -233,6 +234,7 @@ def test_refunds_that_explain_an_equal_rise_make_it_a_sum() -> None:
     assert asks_for_refunds(shop.pool, shop.now, shop.policy)
     step = shop.observe(refunds={"A": 1, "B": 1})
     assert "refunds" in step.because
+    assert any("refunds explain it" in describe(entry, {}) for entry in shop.journal)
     shop.carry(step)
     assert shop.shown() == (10, 10)
 

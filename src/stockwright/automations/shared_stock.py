@@ -461,7 +461,7 @@ def _tell_summed(change: PoolChange) -> str:
     moves = [
         move["to"] - move["from"]
         for entry in change.step.entries
-        if entry.kind == "observed" and not entry.data["surplus"]
+        if entry.kind == "observed" and not entry.data["surplus"] and not entry.data.get("refunded")
         for move in cast(list[dict[str, int]], entry.data["moves"])
         if move["to"] > move["from"]
     ]

@@ -30,6 +30,7 @@ def _observed(data: Fields, name: Names) -> str:
     moves = "; ".join(_move(row, name) for row in data.rows("moves"))
     surplus = data.int("surplus")
     once = f" (all rose together: {surplus} of it counted only once)" if surplus else ""
+    once = " (all rose together; refunds explain it)" if data.holds("refunded") else once
     return f"{moves}{once}; the stock is {data.int('stock')}"
 
 

@@ -35,7 +35,9 @@ def accept_movements(
         _book(draft, {id: by for id, by in moved.items() if by < 0}, seen, surplus=0)
         _keep_waiting(draft, risen, peaks)
     else:
-        _book(draft, moved, seen, surplus=_surplus(draft, moved, policy, refunds))
+        refunded = _refunded(draft, moved, refunds)
+        surplus = 0 if refunded else _surplus(draft, moved, policy)
+        _book(draft, moved, seen, surplus=surplus, refunded=refunded)
         _clear_wait(draft, accepted=bool(risen))
     _note_stamps(draft, seen)
 
@@ -99,7 +101,16 @@ def _clear_wait(draft: Draft, *, accepted: bool) -> None:
         draft.write("raise_cleared", accepted=accepted)
 
 
-def _surplus(draft: Draft, moved: Levels, policy: Policy, refunds: Levels | None) -> int:
+def _refunded(draft: Draft, moved: Levels, refunds: Levels | None) -> bool:
+    """Whether refunds explain the whole rise of every level, so that it is a sum and no bulk edit."""
+    peaks = _peaks(draft.pool.raise_wait, moved)
+    if refunds is None or any(refunds.get(id) != by for id, by in peaks.items()):
+        return False
+    draft.note(f"All {len(peaks)} levels rose together; refunds explain each, so they are summed.")
+    return True
+
+
+def _surplus(draft: Draft, moved: Levels, policy: Policy) -> int:
     """Base units to take off again because every member showed the same one restock.
 
     It is judged by how far they rose, not by what a sale left of it. A rise that is gone everywhere was undone.
@@ -108,9 +119,6 @@ def _surplus(draft: Draft, moved: Levels, policy: Policy, refunds: Levels | None
     undone = all(by < 0 for by in moved.values())
     if undone or policy.bulk_raise != "once" or len(peaks) < max(2, len(pool.members)):
         return 0
-    if refunds is not None and all(refunds.get(id) == by for id, by in peaks.items()):
-        draft.note(f"All {len(peaks)} levels rose together; refunds explain each, so they are summed.")
-        return 0
     units = restock(pool, peaks)
     if units is None:
         return 0
@@ -118,14 +126,16 @@ def _surplus(draft: Draft, moved: Levels, policy: Policy, refunds: Levels | None
     return sum(pool.members[id].units * by for id, by in peaks.items()) - units
 
 
-def _book(draft: Draft, moved: Levels, seen: Mapping[MemberId, Seen], *, surplus: int) -> None:
+def _book(
+    draft: Draft, moved: Levels, seen: Mapping[MemberId, Seen], *, surplus: int, refunded: bool = False
+) -> None:
     if not moved:
         return
     pool = draft.pool
     stock = pool.stock + sum(pool.members[id].units * by for id, by in moved.items()) - surplus
     moves = [_move(pool.members[id].expected, by, seen[id]) for id, by in moved.items()]
     told = ", ".join(f"{short(id)} {pool.members[id].expected} -> {level_of(seen[id])}" for id in moved)
-    draft.write("observed", moves=moves, surplus=surplus, stock=stock)
+    draft.write("observed", moves=moves, surplus=surplus, stock=stock, refunded=refunded)
     draft.note(f"Moved by others: {told}.")
 
 

@@ -43,6 +43,10 @@ class Fields:
             return value
         raise self._wrong(name, "a whole number")
 
+    def holds(self, name: str) -> bool:
+        """Whether the field is true; one that older entries lack is not."""
+        return self._data.get(name) is True
+
     def bool(self, name: str) -> bool:
         value = self._data.get(name)
         if isinstance(value, bool):
