@@ -65,6 +65,7 @@ async def furnish(api: Api) -> dict[str, str]:
     ).json()
     idle = {"shop": DOMAIN_OF_DOCS, "options": posters, "enabled": False}
     unwanted = (await client.post("/automations", json=SHARE | idle)).json()
+    left = (await client.post("/automations", json=SHARE | idle)).json()
     await service.settle()
     await set_rule(service, "certain")
     service.shop.faults.next("inventoryAdjustQuantities", Fault.TIMEOUT_AFTER)
@@ -75,7 +76,7 @@ async def furnish(api: Api) -> dict[str, str]:
         await conn.execute(
             """insert into runs (shop_id, run_id, automation_id, kind, subject, state, started_at)
                values (%s, 'run_left', %s, 'k', '*', 'running', now())""",
-            (service.shop_id, made["id"]),
+            (service.shop_id, left["id"]),
         )
     subscriber, checked = await furnish_people(service, poster)
     offer = await client.post(

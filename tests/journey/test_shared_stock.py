@@ -297,6 +297,7 @@ def test_the_same_restock_typed_into_every_variant_is_summed_on_request(emptied)
 def test_a_restock_of_one_of_four_whose_write_failed_reaches_all(emptied) -> None:
     async def story(service: Service) -> None:
         poster = await start(service, titles=("A", "B", "C", "D"))
+        await service.wait(60)  # levels that were set just now prove nothing by being unchanged
         service.shop.faults.next("inventoryAdjustQuantities", Fault.SERVER_ERROR_BEFORE)
         poster.edit(A=15)
         await service.wait(300)
