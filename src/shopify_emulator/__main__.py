@@ -7,7 +7,6 @@ import gc
 import sys
 from collections.abc import Sequence
 
-import httpx2
 import uvicorn
 
 from shopify_emulator.clock import RealClock
@@ -21,7 +20,7 @@ from shopify_emulator.shop import Shop
 from shopify_emulator.storefront.pages import storefront_routes
 from shopify_emulator.storefront.settings import proxy_path
 from shopify_emulator.switches import switch_modes, switches_from
-from shopify_emulator.transport import deliver_with
+from shopify_emulator.transport import HttpDelivery
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -107,10 +106,9 @@ def build(options: argparse.Namespace) -> Shop:
 
 def serving(shop: Shop) -> EmulatorApp:
     """The shop with its control API and page, delivering webhooks over HTTP."""
-    shop.deliver = deliver_with(httpx2.AsyncHTTPTransport(trust_env=False))
-    return asgi_app(
-        shop, routes=(*control_routes(), *page_routes(), *storefront_routes()), deliver_in_background=True
-    )
+    shop.deliver = delivery = HttpDelivery()
+    routes = (*control_routes(), *page_routes(), *storefront_routes())
+    return asgi_app(shop, routes=routes, deliver_in_background=True, at_end=delivery.close)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

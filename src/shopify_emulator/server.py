@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qsl
@@ -175,13 +175,21 @@ async def _disconnected(receive: Receive) -> None:
         message = await receive()
 
 
+async def _nothing() -> None:
+    pass
+
+
 def asgi_app(
-    shop: Shop, *more: Shop, routes: tuple[Route, ...] = (), deliver_in_background: bool = False
+    shop: Shop,
+    *more: Shop,
+    routes: tuple[Route, ...] = (),
+    deliver_in_background: bool = False,
+    at_end: Callable[[], Awaitable[None]] = _nothing,
 ) -> EmulatorApp:
     """The ASGI application of one or several shops.
 
     `deliver_in_background` sends webhooks while the server runs (its lifespan); tests call
-    `settle_webhooks` instead.
+    `settle_webhooks` instead. `at_end` is called when the server has stopped.
     """
     shops = (shop, *more)
 
@@ -194,6 +202,7 @@ def asgi_app(
             for task in pumps:
                 task.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
+            await at_end()
 
     pages = Starlette(routes=list(routes), lifespan=lifespan)
     return EmulatorApp({each.domain: each for each in shops}, pages)
