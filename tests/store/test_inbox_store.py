@@ -9,6 +9,7 @@ import pytest
 
 from stockwright.model import PRODUCT_CHECK, WHOLE_SHOP, ShopId, Source, Subscription
 from stockwright.store.inbox import dump, receive
+from tests.postgres_fixture import DatabaseServer
 from tests.store.rows import (
     ITEM,
     LEVELS,
@@ -325,3 +326,48 @@ def test_while_an_answer_is_lost_nothing_is_taken_for_an_echo(database: str) -> 
             assert await priorities(conn) == {"aut_1": 0, "aut_2": 0}
 
     asyncio.run(story())
+
+
+LEVELS_READ = """
+select seq_tup_read + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables where relname = 'pool_members'
+"""
+
+
+async def fill(conn, shop, *, pools: int) -> None:
+    """More stocks of four levels each."""
+    await conn.execute(
+        "insert into pools (shop_id, pool_id, automation_id, product_id, location_id, title, version, state, stock,"
+        " status, in_doubt) select %s, 'another ' || no, 'aut_1', 'product ' || no, '*', '', 1, '{}', 7, 'active', false"
+        " from generate_series(1, %s) as no",
+        (shop, pools),
+    )
+    await conn.execute(
+        "insert into pool_members (shop_id, item_id, location_id, pool_id, expected)"
+        " select %s, 'item ' || no || '.' || part, %s, 'another ' || no, 7"
+        " from generate_series(1, %s) as no, generate_series(1, 4) as part",
+        (shop, gid("Location", 5), pools),
+    )
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_the_stock_of_a_level_is_found_without_reading_the_shops_other_levels(
+    pg_server: DatabaseServer, counted: bool
+) -> None:
+    """Without the table's statistics an index over the shop looked as good as the primary key: all levels were read."""
+
+    async def story(fresh: str) -> None:
+        async with await connect(fresh) as conn:
+            shop = await shared_stock(conn)
+            await fill(conn, shop, pools=500)
+            if counted:
+                await conn.execute("analyze pools, pool_members")
+            async with conn.transaction():
+                ((before,),) = await rows(conn, LEVELS_READ)
+                await receive(conn, [level(shop, no, 7) for no in range(10)])
+                ((after,),) = await rows(conn, LEVELS_READ)
+            assert await priorities(conn) == {"aut_1": -1, "aut_2": 0}
+            assert after - before <= 20, "the level of each webhook, never all of them"
+
+    fresh = pg_server.fresh_database()  # one that came back may have statistics
+    asyncio.run(story(fresh))
+    pg_server.drop(fresh)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
@@ -29,6 +30,7 @@ HandleKey = Callable[[Key], Awaitable[None]]
 _LOOK_EVERY_S = 2.0
 _ENGINE_POOL_SIZE = 4
 _ENGINE_WAIT_S = 5.0
+_FRESH_PLANS_S = 2.0  # for so long the engine's connections keep a plan made for another number of jobs
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 2.0
 _STABLE_S = 10.0  # a worker that ran for so long is started again as at the first time
 
@@ -201,7 +203,7 @@ def _app(deps: WorkerDeps, life: Life, failures: Failures, limits: WorkerLimits)
         max_size=_ENGINE_POOL_SIZE,
         timeout=_ENGINE_WAIT_S,
         configure=wake.ready_for_engine,
-        pool_factory=careful_pool,
+        pool_factory=partial(careful_pool, ask_every_s=_FRESH_PLANS_S),
         kwargs={"application_name": "stockwright jobs"},
     )
     app = App(connector=connector)

@@ -41,16 +41,18 @@ with sent as (
     left join items i on i.shop_id = r.shop_id and i.item_id = r.subject
     on conflict do nothing
     returning shop_id, automation_id, event_id, subject, due_at
+), level as materialized ( -- one relation, so that what is joined to it is found by all columns of its key
+    select k.shop_id, k.event_id, k.subject as item_id, g.payload ->> 'available' as available,
+           'gid://shopify/Location/' || (g.payload ->> 'location_id') as location_id
+    from kept k join given g using (shop_id, event_id)
+    where k.topic = 'shopify/inventory_levels/update'
 ), patient as (
     -- a level that stands where its stock has it already: most likely our own write, and nothing to do
-    select k.shop_id, p.automation_id, k.event_id
-    from kept k join given g using (shop_id, event_id)
-    join pool_members m
-        on m.shop_id = k.shop_id and m.item_id = k.subject
-        and m.location_id = 'gid://shopify/Location/' || (g.payload ->> 'location_id')
-    join pools p on p.shop_id = m.shop_id and p.pool_id = m.pool_id
-    where k.topic = 'shopify/inventory_levels/update' and g.payload ->> 'available' = m.expected::text
-      and p.status = 'active' and not p.in_doubt
+    select l.shop_id, p.automation_id, l.event_id
+    from level l
+    join pool_members m using (shop_id, item_id, location_id)
+    join pools p using (shop_id, pool_id)
+    where m.expected::text = l.available and p.status = 'active' and not p.in_doubt
     union all -- what a scan wants looked at
     select k.shop_id, k.automation_id, k.event_id
     from kept k join given g using (shop_id, event_id)

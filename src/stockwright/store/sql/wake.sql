@@ -47,10 +47,11 @@ select count(*) as found,
 from lost;
 
 -- without_scans: see plan_by_indexes
-select set_config('enable_seqscan', 'off', false);
+select set_config(way, 'off', false)
+from unnest(array['enable_seqscan', 'enable_sort', 'enable_hashjoin', 'enable_mergejoin']) as way;
 
--- with_fresh_plans: see plan_by_indexes
-select set_config('plan_cache_mode', 'force_custom_plan', false);
+-- with_kept_plans: see plan_by_indexes
+select set_config('plan_cache_mode', 'force_generic_plan', false);
 
 -- without_disk: see ready_for_engine
 select set_config('synchronous_commit', 'off', false);
