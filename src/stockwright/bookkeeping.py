@@ -4,12 +4,12 @@ The caller owns the transaction, so a step's entries, claims and run land togeth
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from stockwright.automations.contract import PoolChange, PoolView
 from stockwright.ledger import wire
-from stockwright.ledger.state import Entry, MemberId, PoolState
+from stockwright.ledger.state import Entry, MemberId, PoolState, Step
 from stockwright.model import AutomationId, PoolId, RunId, ShopId
 from stockwright.store import pools
 from stockwright.store.database import Connection
@@ -50,6 +50,19 @@ def view_of(row: PoolRow, members: Sequence[MemberRow]) -> PoolView:
         titles={MemberId(member.item_id, member.location_id): member.title for member in members},
         state=wire.state_from_json(row.state),
         wake_at=row.wake_at,
+    )
+
+
+def change_of(view: PoolView, step: Step) -> PoolChange:
+    """A step of a stored pool, ready to be saved. Without a wake-up of its own it keeps the one that is stored."""
+    return PoolChange(
+        pool_id=view.pool_id,
+        product_id=view.product_id,
+        place=view.place,
+        title=view.title,
+        titles=view.titles,
+        step=step if step.wake_at is not None else replace(step, wake_at=view.wake_at),
+        was_version=view.state.version,
     )
 
 

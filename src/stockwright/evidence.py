@@ -2,14 +2,14 @@
 the shop grants `read_orders`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
 from stockwright.ledger.raises import asks_for_refunds
 from stockwright.ledger.settlement import may_be_decided
-from stockwright.ledger.state import Intent, MemberId, PoolState
+from stockwright.ledger.state import AssumedRow, IntentRow, MemberId, PoolState
 from stockwright.model import INVENTORY_UPDATE, ItemGid, LocationGid
 from stockwright.shopify.client import ShopifyClient
 from stockwright.shopify.errors import ShopifyError
@@ -35,7 +35,7 @@ async def order_moves(client: ShopifyClient, loaded: Loaded) -> Mapping[MemberId
         return None
     moves: dict[MemberId, int] = {}
     for intent in doubted:
-        found = await _moves_of(client, intent)
+        found = await moves_since(client, intent.rows, intent.opened_at)
         if found is None:
             return None
         moves |= found
@@ -52,14 +52,19 @@ def _worth_asking(pool: PoolState, loaded: Loaded) -> bool:
     return not is_sale and loaded.situation.now - pool.frozen.since <= _FROZEN_ASKS_FOR
 
 
-async def _moves_of(client: ShopifyClient, intent: Intent) -> dict[MemberId, int] | None:
+async def moves_since(
+    client: ShopifyClient, rows: Sequence[IntentRow | AssumedRow], since: datetime
+) -> dict[MemberId, int] | None:
+    """Net movement of each row's level by orders and refunds since the read that it was made from; None when that of
+    one cannot be told.
+    """
     moves: dict[MemberId, int] = {}
-    for location_id in sorted({row.member.location_id for row in intent.rows}):
-        item_ids = [
-            ItemGid(row.member.item_id) for row in intent.rows if row.member.location_id == location_id
-        ]
-        found = await _read_moves(client, item_ids, LocationGid(location_id), since=intent.opened_at)
-        for item_id in item_ids:
+    for location_id in sorted({row.member.location_id for row in rows}):
+        stamps = {
+            ItemGid(row.member.item_id): row.stamp for row in rows if row.member.location_id == location_id
+        }
+        found = await _read_moves(client, stamps, LocationGid(location_id), since=since)
+        for item_id in stamps:
             moved = found.get(item_id) if found else None
             if moved is None:
                 return None
@@ -68,10 +73,14 @@ async def _moves_of(client: ShopifyClient, intent: Intent) -> dict[MemberId, int
 
 
 async def _read_moves(
-    client: ShopifyClient, item_ids: list[ItemGid], location_id: LocationGid, *, since: datetime
+    client: ShopifyClient,
+    stamps: Mapping[ItemGid, datetime | None],
+    location_id: LocationGid,
+    *,
+    since: datetime,
 ) -> Mapping[ItemGid, int | None] | None:
     try:
-        return await client.order_moves(item_ids=item_ids, location_id=location_id, since=since)
+        return await client.order_moves(stamps=stamps, location_id=location_id, since=since)
     except ShopifyError as error:
         LOG.warning("orders could not be read; a correction is settled without them", error=str(error))
         return None

@@ -3,10 +3,7 @@
 Changes no number: it only takes the stock off the list of those to be looked at.
 """
 
-from dataclasses import replace
-
-from stockwright.automations.contract import PoolChange
-from stockwright.bookkeeping import Owner, load_pool, save_change
+from stockwright.bookkeeping import Owner, change_of, load_pool, save_change
 from stockwright.deps import Deps
 from stockwright.ledger import people
 from stockwright.model import Conflicting, StockwrightError
@@ -30,20 +27,11 @@ async def review_pool(deps: Deps, pool_id: str, *, actor: Actor) -> int:
         step = people.review(view.state, now, by=actor.name)
         if not step.entries:
             raise StockwrightError(step.because)
-        change = PoolChange(
-            pool_id=view.pool_id,
-            product_id=view.product_id,
-            place=view.place,
-            title=view.title,
-            titles=view.titles,
-            step=replace(step, wake_at=view.wake_at),  # it may be waiting for something of its own
-            was_version=view.state.version,
-        )
         detail = {"pool_id": row.pool_id, "outcomes": row.assumed}
         await audit(conn, actor, "stock.review", row.title, detail, at=now)
         try:
             owner = Owner(shop_id=row.shop_id, automation_id=row.automation_id)
-            await save_change(conn, owner, change, run_id=None, at=now)
+            await save_change(conn, owner, change_of(view, step), run_id=None, at=now)
         except pools.Conflict as conflict:
             raise Conflicting(f"The stock moved on at the same moment: {conflict}. Try again.") from conflict
     return row.assumed

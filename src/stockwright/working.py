@@ -21,6 +21,7 @@ from stockwright.sending import delete_old, wake_queues
 from stockwright.settings import Settings
 from stockwright.site_upkeep import SiteUpkeep
 from stockwright.upkeep import Upkeep
+from stockwright.weighing import weigh_assumptions
 
 LOG = structlog.get_logger("stockwright.working")
 
@@ -89,6 +90,11 @@ def _chores(deps: Deps, settings: Settings) -> list[Chore]:
             run=partial(delete_old, deps, keep=timedelta(days=settings.keep_messages_days)),
         ),
         Chore(name="reconciliation", every_s=often_s, run=upkeep.reconcile),
+        Chore(
+            name="assumed outcomes",
+            every_s=max(_MINUTE_S, settings.order_lag_s),
+            run=partial(weigh_assumptions, deps),
+        ),
         Chore(name="schedules of offers", every_s=_OFTEN_S, run=offers.keep_schedules),
         Chore(name="orders for limits", every_s=_OFTEN_S, run=offers.count_orders),
         Chore(name="offers in themes", every_s=_OFTEN_S, run=offers.tell_themes),

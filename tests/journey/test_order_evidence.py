@@ -3,7 +3,9 @@
 import pytest
 
 from shopify_emulator import Fault, ManualClock, switches_from
-from stockwright.store import shops
+from stockwright.store import runs, shops
+from stockwright.weighing import weigh_assumptions
+from tests.journey.listings import Listing
 from tests.journey.service import Service, new_shop, play
 from tests.journey.test_shared_stock import start, stored_pools
 
@@ -91,3 +93,56 @@ def test_sales_that_the_list_of_orders_has_late_do_not_pass_for_a_correction(
         assert (pool.status, poster.levels()) == ("active", [7, 7, 7])
 
     play(emptied, story, shop=new_shop(ManualClock(), switches=switches))
+
+
+# --- what was assumed, weighed later ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sold_instead", [True, False])
+def test_what_was_assumed_is_compared_with_orders_once_their_list_holds_them(emptied, sold_instead) -> None:
+    """The answer is lost. Either the correction was applied, or B and C sold one each in the very moment after it."""
+    shop = new_shop(ManualClock(), switches=switches_from(["derived_lag=minutes"]))
+
+    async def story(service: Service) -> None:
+        poster = await start(service)
+        await service.wait(400)
+        fault = Fault.SERVER_ERROR_BEFORE if sold_instead else Fault.SERVER_ERROR_AFTER
+        service.shop.faults.next(ADJUST, fault)
+        if sold_instead:
+            service.meetings["AdjustQuantities"] = [lambda: sell_before_the_first_look(service, poster)]
+        poster.sell("A")
+        await service.wait(200)
+        (pool,) = await stored_pools(service)
+        assert (pool.status, pool.assumed, pool.stock) == ("active", 1, 9)
+
+        service.requests.clear()
+        await weigh_assumptions(service.deps)
+        assert service.requests == [], "the list of orders cannot know yet"
+        await service.wait(400)
+        await weigh_assumptions(service.deps)
+        (pool,) = await stored_pools(service)
+        failed = await failed_runs(service)
+        if sold_instead:
+            assert (pool.assumed, pool.stock) == (1, 9)
+            ((message, code),) = failed
+            assert code == "assumption_contradicted"
+            assert f"stock resolve {pool.pool_id} --adopt-levels --stock 7" in message
+        else:
+            assert (pool.assumed, pool.stock, failed) == (0, 9, [])
+
+        service.requests.clear()
+        await weigh_assumptions(service.deps)
+        assert service.requests == [], "once"
+        assert failed == await failed_runs(service)
+
+    play(emptied, story, shop=shop)
+
+
+def sell_before_the_first_look(service: Service, poster: Listing) -> None:
+    service.meetings["ReadProduct"] = [lambda: poster.sell("B"), lambda: poster.sell("C")]
+
+
+async def failed_runs(service: Service) -> list[tuple[str, str]]:
+    async with service.database.connection() as conn:
+        found = await runs.list_runs(conn, shop_id=service.shop_id, state="failed", limit=100)
+    return [(run.error["message"], run.error["code"]) for run in found if run.error]

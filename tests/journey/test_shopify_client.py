@@ -701,7 +701,9 @@ def test_another_api_version_is_told(database: str) -> None:
 
 async def evidence(made: World, product: Product, since: Any, place: int = 0) -> list[int | None] | None:
     location_id = LocationGid(made.shop.locations()[place].gid)
-    moves = await made.client.order_moves(item_ids=items(product), location_id=location_id, since=since)
+    moves = await made.client.order_moves(
+        stamps=dict.fromkeys(items(product)), location_id=location_id, since=since
+    )
     return None if moves is None else [moves[item_id] for item_id in items(product)]
 
 

@@ -79,6 +79,7 @@ ROWS = (
                 "site_upkeep",
                 "template_desk",
                 "upkeep",
+                "weighing",
                 "wording_desk",
             }
         )

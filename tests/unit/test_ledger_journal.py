@@ -10,6 +10,7 @@ from stockwright.ledger.journal import ENTRY_KINDS, apply, checkpointed, replay
 from stockwright.ledger.membership import dissolve
 from stockwright.ledger.people import review
 from stockwright.ledger.state import Entry, LedgerError, Outcome, Policy, PoolState, Resolution
+from stockwright.ledger.weighing import weigh
 from stockwright.ledger.wire import entry_from_json, entry_to_json, state_from_json, state_to_json
 from tests.unit.ledger_shop import START, TinyShop, adopted, level
 
@@ -33,7 +34,11 @@ def busy_shop() -> TinyShop:
     shop.move("B", -1)
     shop.observe()
     shop.carry(shop.lose(applied=True))
-    take(shop, review(shop.pool, shop.now, by="Ada"))
+    shop.take(review(shop.pool, shop.now, by="Ada"))
+    shop.move("B", -1)
+    shop.observe()
+    shop.carry(shop.lose(applied=True))
+    shop.take(weigh(shop.pool, shop.pool.assumptions[0], {}, shop.now))
     shop.move("B", -1)
     shop.observe()
     shop.lose(applied=False)
@@ -46,13 +51,8 @@ def busy_shop() -> TinyShop:
     shop.carry(shop.resolve(Resolution.WAS_NOT_APPLIED))
     folded = checkpoint(shop.pool)
     shop.state, shop.journal = apply(shop.pool, folded), [*shop.journal, folded]
-    take(shop, dissolve(shop.pool, shop.now, why="the product no longer exists"))
+    shop.take(dissolve(shop.pool, shop.now, why="the product no longer exists"))
     return shop
-
-
-def take(shop: TinyShop, step) -> None:  # type: ignore[no-untyped-def]
-    assert step.entries
-    shop.state, shop.journal = step.state, [*shop.journal, *step.entries]
 
 
 def test_a_long_history_holds_every_kind_and_each_has_a_sentence() -> None:

@@ -77,6 +77,26 @@ def test_an_order_at_the_very_moment_is_uncertain(seconds: int) -> None:
     assert moved(order(line(), created_at=at, updated_at=LATER)) is None
 
 
+@pytest.mark.parametrize(
+    ("created_s", "stamp_s", "net"),
+    [
+        (0, -60, -1),  # had it moved the level before the read, the level's stamp would be as new
+        (1, -2, -1),
+        (-2, -5, -1),
+        (0, -2, None),
+        (1, 0, None),
+        (-3, -60, None),  # from before the read, and touched after it
+        (3, 3, -1),
+    ],
+)
+def test_an_order_near_the_moment_is_told_by_the_stamp_of_the_level(
+    created_s: int, stamp_s: int, net: int | None
+) -> None:
+    made = order(line(), created_at=SINCE + timedelta(seconds=created_s), updated_at=LATER)
+    stamp = SINCE + timedelta(seconds=stamp_s)
+    assert net_movement((made,), A, TORONTO, since=SINCE, stamp=stamp) == net
+
+
 def test_an_order_that_was_cut_off_is_uncertain_for_every_item() -> None:
     cut = replace(order(line(B)), whole=False)
     assert moved(cut) is None and moved(cut, item=B) is None

@@ -131,6 +131,11 @@ def _reviewed(data: Fields, _name: Names) -> str:
     return f"{data.text('by')} reviewed {data.int('outcomes')} assumed outcomes"
 
 
+def _weighed(data: Fields, _name: Names) -> str:
+    at = clock(data.time("assumed_at"))
+    return f"the outcome assumed at {at} was compared with orders: {data.text('evidence')}"
+
+
 def _dissolved(data: Fields, _name: Names) -> str:
     return f"dissolved, its levels are free: {data.text('why')}"
 
@@ -161,5 +166,6 @@ _SENTENCES: Mapping[str, Callable[[Fields, Names], str]] = {
     "unfrozen": _unfrozen,
     "resolved": _resolved,
     "reviewed": _reviewed,
+    "weighed": _weighed,
     "dissolved": _dissolved,
 }

@@ -13,6 +13,8 @@ from typing import Any
 
 from stockwright.ledger.arithmetic import check
 from stockwright.ledger.state import (
+    AssumedRow,
+    Assumption,
     Closed,
     Entry,
     Exclusion,
@@ -96,7 +98,7 @@ def checkpointed(state: PoolState) -> PoolState:
         id: replace(member, base=member.expected, confirmed=0, external=0)
         for id, member in state.members.items()
     }
-    return replace(state, version=state.version + 1, s0=state.stock, t=0, members=members)
+    return replace(state, version=state.version + 1, s0=state.stock, t=0, members=members, assumptions=())
 
 
 def _observed(state: PoolState, data: Fields, _at: datetime) -> PoolState:
@@ -140,6 +142,9 @@ def _left(state: PoolState, data: Fields, _at: datetime) -> PoolState:
         t=state.t + leaver.units * leaver.external,
         raise_wait=_without(state.raise_wait, leaver.id),
         excluded=excluded,
+        assumptions=tuple(
+            one for one in state.assumptions if all(row.member != leaver.id for row in one.rows)
+        ),
     )
     return _demand_stock(left, data)
 
@@ -215,9 +220,21 @@ def _intent_applied(state: PoolState, data: Fields, at: datetime) -> PoolState:
         raise_wait=_shifted(state.raise_wait, intent),
         stale_streak=0,
         failed_streak=0,
-        assumed=state.assumed + (data.text("how") == "assumed"),
     )
-    return _demand_stock(booked, data)
+    return _demand_stock(_assumed(booked, intent, at) if data.text("how") == "assumed" else booked, data)
+
+
+_ASSUMPTIONS = 10  # kept of one pool; older ones stay to be reviewed
+
+
+def _assumed(booked: PoolState, intent: Intent, at: datetime) -> PoolState:
+    rows = tuple(
+        AssumedRow(row.member, row.delta, booked.members[row.member].external, row.stamp)
+        for row in intent.rows
+    )
+    one = Assumption(key=intent.key, at=at, opened_at=intent.opened_at, rows=rows)
+    kept = (*booked.assumptions, one)[-_ASSUMPTIONS:]
+    return replace(booked, assumed=booked.assumed + 1, assumptions=kept)
 
 
 def _shifted(wait: RaiseWait | None, intent: Intent) -> RaiseWait | None:
@@ -268,7 +285,15 @@ def _resolved(state: PoolState, _data: Fields, _at: datetime) -> PoolState:
 
 
 def _reviewed(state: PoolState, _data: Fields, _at: datetime) -> PoolState:
-    return _next(state, assumed=0)
+    return _next(state, assumed=0, assumptions=())
+
+
+def _weighed(state: PoolState, data: Fields, _at: datetime) -> PoolState:
+    """Orders have spoken, or have been asked for long enough. What they confirm need not be reviewed."""
+    kept = tuple(one for one in state.assumptions if one.key != data.text("key"))
+    if len(kept) == len(state.assumptions):
+        raise LedgerError(f"pool {state.pool_id} has no assumed correction {data.text('key')}")
+    return _next(state, assumptions=kept, assumed=state.assumed - (data.text("verdict") == "confirmed"))
 
 
 def _dissolved(state: PoolState, _data: Fields, _at: datetime) -> PoolState:
@@ -294,6 +319,7 @@ _CHANGES: Mapping[str, Callable[[PoolState, Fields, datetime], PoolState]] = {
     "unfrozen": _unfrozen,
     "resolved": _resolved,
     "reviewed": _reviewed,
+    "weighed": _weighed,
     "dissolved": _dissolved,
 }
 

@@ -89,6 +89,25 @@ class Closed:
     applied: bool
 
 
+class AssumedRow(NamedTuple):
+    """One row of a correction that was assumed to be applied."""
+
+    member: MemberId
+    delta: int
+    external: int  # what others had moved on the level, as it was booked at the assumption
+    stamp: datetime | None  # the level's stamp in the read that the correction was made from
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assumption:
+    """A correction booked as applied by rule. Orders may tell later whether it was (see `weighing`)."""
+
+    key: str
+    at: datetime  # when it was assumed
+    opened_at: datetime  # the intent's: orders since then count
+    rows: tuple[AssumedRow, ...]
+
+
 class FreezeCode(StrEnum):
     """Why a pool stopped writing. A person, or later evidence, ends it."""
 
@@ -142,6 +161,7 @@ class PoolState:
     raise_wait: RaiseWait | None = None
     stale_streak: int = 0  # stale answers in a row; an alarm at 5
     assumed: int = 0  # outcomes booked by rule instead of proof, still to be reviewed
+    assumptions: tuple[Assumption, ...] = ()  # those of them that orders have not been asked about in the end
     failed_streak: int = 0  # corrections in a row that could not be sent or were given up; sets the pause
     excluded: Mapping[MemberId, Exclusion] = field(default_factory=dict)
     closed: Closed | None = None

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from stockwright.ledger.state import (
+    AssumedRow,
+    Assumption,
     Closed,
     Entry,
     Exclusion,
@@ -78,6 +80,10 @@ class Fields:
             return tuple(Fields(item) for item in value)
         raise self._wrong(name, "a list")
 
+    def rows_if_any(self, name: str) -> tuple["Fields", ...]:
+        """The rows of a field that older states lack."""
+        return self.rows(name) if name in self._data else ()
+
     def _wrong(self, name: str, wanted: str) -> LedgerError:
         return LedgerError(f"ledger field {name!r} should be {wanted}, is {self._data.get(name)!r}")
 
@@ -148,6 +154,7 @@ def state_to_json(state: PoolState) -> Json:
         "raise_wait": None if state.raise_wait is None else _raise_wait_to_json(state.raise_wait),
         "stale_streak": state.stale_streak,
         "assumed": state.assumed,
+        "assumptions": [_assumption_to_json(one) for one in state.assumptions],
         "failed_streak": state.failed_streak,
         "excluded": [_exclusion_to_json(id, state.excluded[id]) for id in sorted(state.excluded)],
         "closed": None if state.closed is None else _closed_to_json(state.closed),
@@ -170,6 +177,7 @@ def state_from_json(data: object) -> PoolState:
         raise_wait=None if raise_wait is None else _raise_wait_from_json(raise_wait),
         stale_streak=fields.int("stale_streak"),
         assumed=fields.int("assumed"),
+        assumptions=tuple(_assumption_from_json(row) for row in fields.rows_if_any("assumptions")),
         failed_streak=fields.int("failed_streak"),
         excluded=dict(_exclusion_from_json(row) for row in fields.rows("excluded")),
         closed=None if closed is None else Closed(key=closed.text("key"), applied=closed.bool("applied")),
@@ -306,6 +314,38 @@ def _raise_wait_from_json(fields: Fields) -> RaiseWait:
         changed_at=fields.time("changed_at"),
         levels=levels_from_json(fields.rows("levels")),
         peaks=levels_from_json(fields.rows("peaks")),
+    )
+
+
+def _assumption_to_json(one: Assumption) -> Json:
+    return {
+        "key": one.key,
+        "at": time_to_json(one.at),
+        "opened_at": time_to_json(one.opened_at),
+        "rows": [
+            {
+                "member": member_id_to_json(row.member),
+                "delta": row.delta,
+                "external": row.external,
+                "stamp": optional_time_to_json(row.stamp),
+            }
+            for row in one.rows
+        ],
+    }
+
+
+def _assumption_from_json(fields: Fields) -> Assumption:
+    rows = (
+        AssumedRow(
+            member=row.member("member"),
+            delta=row.int("delta"),
+            external=row.int("external"),
+            stamp=row.optional_time("stamp"),
+        )
+        for row in fields.rows("rows")
+    )
+    return Assumption(
+        key=fields.text("key"), at=fields.time("at"), opened_at=fields.time("opened_at"), rows=tuple(rows)
     )
 
 

@@ -179,10 +179,10 @@ class ShopifyClient:
         )
 
     async def order_moves(
-        self, *, item_ids: Sequence[ItemGid], location_id: LocationGid, since: datetime
+        self, *, stamps: Mapping[ItemGid, datetime | None], location_id: LocationGid, since: datetime
     ) -> Mapping[ItemGid, int | None] | None:
         """Net movement by orders and restocking refunds since a moment. See shopify.orders."""
-        return await orders.order_moves(self._caller, item_ids=item_ids, location_id=location_id, since=since)
+        return await orders.order_moves(self._caller, stamps=stamps, location_id=location_id, since=since)
 
     async def refunds(
         self, *, item_ids: Sequence[ItemGid], location_id: LocationGid, since: datetime

@@ -57,9 +57,11 @@ class OrderRead:
 
 
 async def order_moves(
-    caller: Caller, *, item_ids: Sequence[ItemGid], location_id: LocationGid, since: datetime
+    caller: Caller, *, stamps: Mapping[ItemGid, datetime | None], location_id: LocationGid, since: datetime
 ) -> Mapping[ItemGid, int | None] | None:
     """Net units that orders, cancellations and restocking refunds moved at a location since then.
+
+    `stamps`: the items, with the `updatedAt` that their level had in the read of that moment.
 
     A sale of 2 is -2. None for an item when something about it cannot be attributed: an order from before
     `since` that was touched after it (an edit cannot be told from a shipment), stock taken from a location
@@ -77,8 +79,11 @@ async def order_moves(
             return None
         raise
     if orders is None:
-        return dict.fromkeys(item_ids)
-    return {item_id: net_movement(orders, item_id, location_id, since=since) for item_id in item_ids}
+        return dict.fromkeys(stamps)
+    return {
+        item_id: net_movement(orders, item_id, location_id, since=since, stamp=stamp)
+        for item_id, stamp in stamps.items()
+    }
 
 
 async def refunds(
@@ -114,27 +119,37 @@ def put_back(
 
 
 def net_movement(
-    orders: Iterable[OrderRead], item_id: ItemGid, location_id: str, *, since: datetime
+    orders: Iterable[OrderRead],
+    item_id: ItemGid,
+    location_id: str,
+    *,
+    since: datetime,
+    stamp: datetime | None = None,
 ) -> int | None:
-    """The sum over orders for one item at one location; None when any part is uncertain. Pure."""
+    """The sum over orders for one item at one location; None when any part is uncertain. Pure.
+
+    `stamp`: see `order_moves`; without it an order near `since` is uncertain.
+    """
     total = 0
     for order in orders:
         if order.updated_at < since - timedelta(seconds=SKEW_S):
             continue
-        moved = _moved(order, item_id, location_id, since)
+        moved = _moved(order, item_id, location_id, since, stamp)
         if moved is None:
             return None
         total += moved
     return total
 
 
-def _moved(order: OrderRead, item_id: ItemGid, location_id: str, since: datetime) -> int | None:
+def _moved(
+    order: OrderRead, item_id: ItemGid, location_id: str, since: datetime, stamp: datetime | None
+) -> int | None:
     if not order.whole:
         return None
     lines = [line for line in order.lines if line.item_id == item_id]
     if not lines:
         return 0
-    if order.created_at <= since + timedelta(seconds=SKEW_S):
+    if not _is_after(order, since, stamp):
         return None
     ids = {line.line_id for line in lines}
     restocks = [restock for restock in order.restocks if restock.line_id in ids]
@@ -142,6 +157,16 @@ def _moved(order: OrderRead, item_id: ItemGid, location_id: str, since: datetime
         return None  # an edit took units out without saying where they went
     taken = _taken(order, lines, item_id, location_id)
     return None if taken is None else _given_back(restocks, location_id) - taken
+
+
+def _is_after(order: OrderRead, since: datetime, stamp: datetime | None) -> bool:
+    """Whether the read of `since` did not hold the order's movement yet. One near it is told by the level's stamp: what
+    had moved the level would have renewed it.
+    """
+    skew = timedelta(seconds=SKEW_S)
+    if order.created_at > since + skew:
+        return True
+    return stamp is not None and order.created_at >= since - skew and order.created_at > stamp + skew
 
 
 def _taken(order: OrderRead, lines: Sequence[Placed], item_id: ItemGid, location_id: str) -> int | None:

@@ -240,6 +240,13 @@ async def find(conn: AsyncConnection, pool_id: str) -> PoolRow | None:
         return await cursor.fetchone()
 
 
+async def with_assumptions(conn: AsyncConnection, *, limit: int) -> list[PoolRow]:
+    """Pools of active shops that hold outcomes which orders may still tell of, the longest unmoved first."""
+    async with conn.cursor(row_factory=class_row(PoolRow)) as cursor:
+        await cursor.execute(SQL.with_assumptions, {"limit": limit})
+        return await cursor.fetchall()
+
+
 async def members_of(
     conn: AsyncConnection, shop_id: ShopId, pool_ids: Sequence[str]
 ) -> dict[str, list[MemberRow]]:
