@@ -34,7 +34,7 @@ from stockwright.shopify.accounts import AuthMode, ShopSecrets
 from stockwright.store import shops, users
 from stockwright.store.audit import COMMAND_LINE
 from stockwright.store.automations import AutomationRow
-from stockwright.upkeep import remove_shop, subscribe
+from stockwright.upkeep import forget_shop, subscribe
 
 _START_LIMIT_S = 120.0
 _STOP_LIMIT_S = 30.0
@@ -282,7 +282,7 @@ async def _set_up(deps: Deps, plan: Plan) -> list[AutomationRow]:
     async with deps.database.connection() as conn:
         former = await shops.find(conn, DOMAIN)
     if former is not None:
-        await remove_shop(deps, former, public_url=None)
+        await forget_shop(deps, former)  # its subscriptions ended with the former bundled shop
     draft = ShopDraft(
         domain=DOMAIN,
         secrets=ShopSecrets(access_token=plan.token, webhook_secrets=(plan.signing_secret,)),
