@@ -669,6 +669,7 @@ def test_the_keyboard_is_enough(open_page: Callable[..., Page], service: StandIn
     expect(button(page)).to_be_focused()
     expect(email_field(page)).to_be_hidden()
     page.keyboard.press("Space")
+    expect(email_field(page)).to_be_focused()
     page.keyboard.type("ann@example.com")
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Notify me when available")).to_be_focused()

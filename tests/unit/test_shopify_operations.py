@@ -13,7 +13,8 @@ from graphql import (
     validate,
 )
 
-from stockwright.shopify.cost import MAX_QUERY_COST, requested_cost
+from stockwright.shopify.budget import MAX_QUERY_COST
+from stockwright.shopify.cost import requested_cost
 from stockwright.shopify.operations import operation, operation_names
 
 ROOT = Path(__file__).resolve().parents[2]

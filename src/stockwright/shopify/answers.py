@@ -7,8 +7,7 @@ import json
 from collections.abc import Sequence
 
 from stockwright.model import Json, JsonObject
-from stockwright.shopify.budget import CostReport
-from stockwright.shopify.cost import MAX_QUERY_COST
+from stockwright.shopify.budget import MAX_QUERY_COST, CostReport
 from stockwright.shopify.errors import ErrorCode, ShopifyError, bad_answer
 from stockwright.shopify.tokens import retry_after_s, shop_locked
 from stockwright.shopify.transport import HttpAnswer

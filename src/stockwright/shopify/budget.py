@@ -10,11 +10,11 @@ from enum import IntEnum
 
 from stockwright.model import ShopId
 from stockwright.shopify.accounts import ShopRows
-from stockwright.shopify.cost import MAX_QUERY_COST
 from stockwright.shopify.errors import ErrorCode, ShopifyError
 
 Sleep = Callable[[float], Awaitable[None]]
 
+MAX_QUERY_COST = 1000  # points; a query that may cost more is refused
 MIN_THROTTLED_WAIT_S = 1.0
 SCAN_RESERVE = 0.3  # share of the bucket that scans leave to event-driven calls
 MAX_WAIT_S = {"event": 30.0, "scan": 120.0, "write": 5.0}  # a write must not eat its own dead time

@@ -1,22 +1,20 @@
-"""The operations that we send: one per file in `operations/`, parsed once. No operation text lives elsewhere."""
+"""The operations that we send: one per file in `operations/`, parsed once. No operation text lives elsewhere.
+
+The parser costs a fifth of a second and 8 MB to import, so it is loaded with the first operation: the web process
+answers webhooks without it.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
-
-from graphql import (
-    FragmentDefinitionNode,
-    OperationDefinitionNode,
-    OperationType,
-    VariableNode,
-    parse,
-    print_ast,
-)
+from typing import TYPE_CHECKING, Any
 
 from stockwright.shopify.cost import requested_cost
+
+if TYPE_CHECKING:
+    from graphql import FragmentDefinitionNode, OperationDefinitionNode, VariableNode
 
 FOLDER = "operations"
 SUFFIX = ".graphql"
@@ -30,8 +28,8 @@ class Operation:
     name: str  # the operation's own name, sent as operationName
     text: str
     is_mutation: bool
-    definition: OperationDefinitionNode
-    fragments: Mapping[str, FragmentDefinitionNode]
+    definition: "OperationDefinitionNode"
+    fragments: "Mapping[str, FragmentDefinitionNode]"
 
     def cost(self, variables: Mapping[str, Any]) -> int:
         """Points that the server will charge before it executes, by the documented formula."""
@@ -51,6 +49,8 @@ def repeated(name: str, times: int) -> Operation:
 
     Each occurrence has the variables of its own: `$id` becomes `$id_0`, `$id_1` ...
     """
+    from graphql import print_ast
+
     one = operation(name).definition
     if times == 1:
         title = one.name.value if one.name else name
@@ -64,11 +64,13 @@ def repeated(name: str, times: int) -> Operation:
     return _parsed(f"mutation {title}({', '.join(variables)}) {{\n  " + "\n  ".join(fields) + "\n}")
 
 
-def _renamed(variable: VariableNode, number: int, kind: str) -> str:
+def _renamed(variable: "VariableNode", number: int, kind: str) -> str:
     return f"${variable.name.value}_{number}: {kind}"
 
 
-def _occurrence(one: OperationDefinitionNode, number: int) -> str:
+def _occurrence(one: "OperationDefinitionNode", number: int) -> str:
+    from graphql import print_ast
+
     (field,) = one.selection_set.selections
     text = _VARIABLE.sub(rf"$\1_{number}", print_ast(field))
     return f"at_{number}: {text}".replace("\n", "\n  ")
@@ -81,6 +83,8 @@ def operation_names() -> list[str]:
 
 
 def _parsed(text: str) -> Operation:
+    from graphql import FragmentDefinitionNode, OperationDefinitionNode, OperationType, parse
+
     definitions = parse(text, no_location=True).definitions
     fragments = [node for node in definitions if isinstance(node, FragmentDefinitionNode)]
     (definition,) = [node for node in definitions if isinstance(node, OperationDefinitionNode)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from stockwright.model import ShopId
-from stockwright.shopify.cost import MAX_QUERY_COST
+from stockwright.shopify.budget import MAX_QUERY_COST
 
 Sizes = Mapping[str, int]
 MAX_PAGE = 250
