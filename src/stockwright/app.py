@@ -69,23 +69,27 @@ async def open_deps(settings: Settings, dsn: str, *, name: str, pool_size: int) 
 # --- one key ----------------------------------------------------------------------------------------------
 
 
-async def handle_key(deps: Deps, key: Key) -> None:
+async def handle_key(deps: Deps, key: Key) -> bool:
     """Decide and perform until nothing is left to be done for a key now; may be called again at any point.
+
+    Whether the key's former failures are cleared by this: the engine does so with each decision that it saves.
 
     A shop that shuts us out is paused, with the reason, instead of failing again and again.
     """
     if key.automation_id == MAIL:
         await send_queue(deps, key)
-        return
+        return False
     if key.automation_id == ALERTS:
         await hand_out(deps, key)
-        return
+        return False
     try:
         await _take_through(deps, key)
     except ShopifyError as error:
         if not error.shuts_out:
             raise
         await upkeep.pause_shop(deps, key.shop_id, reason=str(error))
+        return False
+    return True
 
 
 async def _take_through(deps: Deps, key: Key) -> None:

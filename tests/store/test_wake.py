@@ -371,6 +371,23 @@ async def _rows_read_by_three(worker) -> int:
     return after - before
 
 
+def test_the_end_of_a_run_leaves_what_waits_already_at_its_rank(database: str) -> None:
+    """An echo that came during the run waits behind sales; work that nothing waits for yet is not ranked behind."""
+
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await _installed(conn)
+            await receive(conn, [event(shop)])
+            await conn.execute("update procrastinate_jobs set priority = -1")
+            await wake.wake_next(conn, key(shop))
+            assert await rows(conn, "select priority from procrastinate_jobs") == [(-1,)]
+            await conn.execute("delete from procrastinate_jobs")
+            await wake.wake_next(conn, key(shop))
+            assert await rows(conn, "select priority from procrastinate_jobs") == [(0,)]
+
+    asyncio.run(story())
+
+
 def test_the_sweep_leaves_running_jobs_and_removed_automations_alone(database: str) -> None:
     async def story() -> None:
         async with await connect(database) as conn:

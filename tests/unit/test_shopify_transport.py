@@ -1,6 +1,7 @@
 """Over real sockets: what surely never left, what may have arrived, and what is not followed or swallowed."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -62,6 +63,14 @@ def posted(answer: bytes) -> HttpAnswer:
 def test_a_whole_answer_comes_with_lower_case_header_names() -> None:
     answer = posted(HEAD + b"Content-Length: 2\r\n\r\n{}")
     assert (answer.status, answer.headers["x-shopify-api-version"], answer.body) == (200, "2026-10", b"{}")
+
+
+def test_a_packed_answer_is_unpacked() -> None:
+    packed = gzip.compress(b'{"data": {}}')
+    head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    assert posted(head + packed).body == b'{"data": {}}'
+    with pytest.raises(Unanswered):
+        posted(head + b"?" * len(packed))
 
 
 def test_a_redirect_is_an_answer_and_not_followed() -> None:

@@ -25,7 +25,7 @@ from stockwright.store.lending import careful_pool
 
 LOG = structlog.get_logger(__name__)
 
-HandleKey = Callable[[Key], Awaitable[None]]
+HandleKey = Callable[[Key], Awaitable[bool]]
 
 _LOOK_EVERY_S = 2.0
 _ENGINE_POOL_SIZE = 4
@@ -59,7 +59,9 @@ class WorkerDeps:
 
     dsn: str  # for connections of its own: session locks and LISTEN need direct ones
     pool: Pool  # open
-    handle_key: HandleKey  # takes the key's waiting events all the way; may be called again at any point
+    handle_key: (
+        HandleKey  # takes the key's waiting events all the way; whether it cleared the key's failures itself
+    )
     now: Callable[[], datetime]
     chores: Sequence[Chore] = ()  # more periodic work for the worker that leads
     save_failed_run: SaveFailedRun = save_none
@@ -221,20 +223,21 @@ async def _run(key: Key, deps: WorkerDeps, failures: Failures, *, run_limit_s: f
     started_at = deps.now()
     with structlog.contextvars.bound_contextvars(key=key.lock):
         try:
-            await _within(run_limit_s, deps.handle_key(key))
+            is_cleared = await _within(run_limit_s, deps.handle_key(key))
         except Exception as error:
             LOG.exception("a run ended in an unexpected error")
             await failures.record(key, error)
         else:
-            await failures.forget(key, started_at=started_at)
+            if not is_cleared:
+                await failures.forget(key, started_at=started_at)
 
 
-async def _within(limit_s: float, work: Awaitable[None]) -> None:
+async def _within(limit_s: float, work: Awaitable[bool]) -> bool:
     """An exceeded limit is no lost connection, though a TimeoutError is an OSError, too."""
     limit = asyncio.timeout(limit_s)
     try:
         async with limit:
-            await work
+            return await work
     except TimeoutError as error:
         if not limit.expired():
             raise

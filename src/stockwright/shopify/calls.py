@@ -55,7 +55,7 @@ class Wiring:
     """What all calls of a process share."""
 
     rows: ShopRows
-    http: httpx2.AsyncClient
+    http: httpx2.AsyncBaseTransport
     tokens: Tokens
     clock: Callable[[], datetime]
     sizes: PageSizes

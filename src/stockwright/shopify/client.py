@@ -221,7 +221,7 @@ class ShopifyClients:
     def __init__(
         self,
         rows: ShopRows,
-        http: httpx2.AsyncClient,
+        http: httpx2.AsyncBaseTransport,
         cipher: Cipher,
         clock: Callable[[], datetime],
         sleep: Sleep,

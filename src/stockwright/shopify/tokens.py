@@ -58,7 +58,7 @@ class Tokens:
     def __init__(
         self,
         rows: ShopRows,
-        http: httpx2.AsyncClient,
+        http: httpx2.AsyncBaseTransport,
         cipher: Cipher,
         clock: Callable[[], datetime],
     ) -> None:

@@ -2,12 +2,20 @@
 select wake_keys(%(shop_ids)s::bigint[], %(automation_ids)s::text[], %(subjects)s::text[], %(ats)s::timestamptz[]);
 
 -- wake_next: wake a key when it has to run next, by its waiting work and its own wake-up time
-select wake_keys(array[%(shop_id)s::bigint], array[%(automation_id)s::text], array[%(subject)s::text], array[next.at])
+-- A job that waits for that work already keeps its rank: an echo that came during the run is no more urgent after it.
+select wake_keys(
+    array[%(shop_id)s::bigint], array[%(automation_id)s::text], array[%(subject)s::text], array[next.at],
+    array[case when next.for_work and exists (
+        select from procrastinate_jobs
+        where queueing_lock = concat_ws(':', %(shop_id)s::bigint, %(automation_id)s::text, %(subject)s::text)
+          and status = 'todo'
+    ) then -1 else 0 end]
+)
 from (
     select least(w.due_at, case
         when k.wake_at > %(now)s::timestamptz and k.wake_at <= now() then now() + (k.wake_at - %(now)s::timestamptz)
         else k.wake_at
-    end) as at
+    end) as at, w.due_at <= coalesce(k.wake_at, 'infinity') as for_work
     from (
         select min(due_at) as due_at from work
         where shop_id = %(shop_id)s and automation_id = %(automation_id)s and subject = %(subject)s
