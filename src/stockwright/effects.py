@@ -235,6 +235,8 @@ async def _record(deps: Deps, sending: Sending, attempt: int, pool: _Pool, sent:
         await _wake_by(conn, sending.key, change.wake_at(now))
         if (alarm := _alarm(change, sent)) is not None:
             await _tell(conn, deps, sending, alarm)
+        elif sent.reply.outcome is Outcome.APPLIED:
+            await wake.put_echoes_last(conn, sending.key)
     return change.step
 
 

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from stockwright.model import PRODUCT_CHECK, WHOLE_SHOP, ShopId, Source, Subscription
+from stockwright.store import keys, wake
 from stockwright.store.inbox import dump, receive
 from tests.postgres_fixture import DatabaseServer
 from tests.store.rows import (
@@ -24,6 +25,7 @@ from tests.store.rows import (
     jobs,
     key,
     rows,
+    until,
 )
 
 WORK = "select automation_id, event_id, subject from work order by 1, 2"
@@ -326,6 +328,103 @@ def test_while_an_answer_is_lost_nothing_is_taken_for_an_echo(database: str) -> 
             assert await priorities(conn) == {"aut_1": 0, "aut_2": 0}
 
     asyncio.run(story())
+
+
+async def book_correction(conn, expected: int) -> None:
+    """The answer of a correction that left the level there is stored."""
+    await conn.execute("update pool_members set expected = %s", (expected,))
+    await conn.execute("update pools set in_doubt = false")
+
+
+@pytest.mark.parametrize(
+    ("available", "wakes", "priority"),
+    [((6,), False, -1), ((6, 6), False, -1), ((6, 5), False, 0), ((5,), False, 0), ((6,), True, 0)],
+)
+def test_echoes_that_came_before_the_answer_go_behind_when_it_is_booked(
+    database: str, available: tuple[int, ...], wakes: bool, priority: int
+) -> None:
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await shared_stock(conn, in_doubt=True)
+            await receive(conn, [level(shop, no, one) for no, one in enumerate(available)])
+            if wakes:
+                await keys.set_wake_at(conn, key(shop), NOON)
+            assert await priorities(conn) == {"aut_1": 0, "aut_2": 0}
+            await book_correction(conn, 6)
+            await wake.put_echoes_last(conn, key(shop))
+            assert await priorities(conn) == {"aut_1": priority, "aut_2": 0}
+            await receive(conn, [level(shop, 9, 4)])
+            assert await priorities(conn) == {"aut_1": 0, "aut_2": 0}
+
+    asyncio.run(story())
+
+
+def test_a_sale_that_is_stored_at_the_same_moment_does_not_go_behind_with_the_echoes(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as inbox, await connect(database) as worker:
+            shop = await shared_stock(inbox, in_doubt=True)
+            await receive(inbox, [level(shop, 1, 6)])
+            await book_correction(inbox, 6)
+            async with inbox.transaction():
+                await receive(inbox, [level(shop, 2, 5)])
+                ranking = asyncio.create_task(wake.put_echoes_last(worker, key(shop)))
+                await until(lambda: _waits(inbox, worker))
+            await ranking
+            assert await priorities(inbox) == {"aut_1": 0, "aut_2": 0}
+
+    asyncio.run(story())
+
+
+def test_what_is_raised_from_among_the_echoes_stands_behind_those_that_wait_already(database: str) -> None:
+    """Jobs of one rank are fetched by their ids; that of an echo is old, and newer sales would wait for ever."""
+
+    async def story() -> None:
+        async with await connect(database) as conn:
+            shop = await shared_stock(conn)
+            await conn.execute("delete from subscriptions where automation_id = 'aut_2'")
+            await receive(conn, [level(shop, 1, 7)])
+            await receive(conn, [event(shop, 2, subject=gid("Product", 2))])
+            await receive(conn, [level(shop, 3, 6)])
+            waiting = await rows(
+                conn, "select args ->> 'subject', priority from procrastinate_jobs order by id"
+            )
+            assert waiting == [(gid("Product", 2), 0), (PRODUCT, 0)]
+
+    asyncio.run(story())
+
+
+def test_writers_that_raise_each_others_echoes_do_not_deadlock(database: str) -> None:
+    async def story() -> None:
+        async with await connect(database) as one, await connect(database) as other:
+            shop = await add_shop(one)
+            await add_automation(one, shop, "aut_1")
+            keys_of = [key(shop, subject=f"p{no}") for no in range(20)]
+            for turn in range(60):
+                await _ranked(one, keys_of, [-1] * 20)
+                ranks = [(no + turn) % 2 - 1 for no in range(20)]
+                await asyncio.gather(
+                    _ranked(one, keys_of, ranks),
+                    _ranked(other, keys_of[::-1], [-1 - rank for rank in ranks[::-1]]),
+                )
+                await one.execute("delete from procrastinate_jobs")
+
+    asyncio.run(story())
+
+
+async def _ranked(conn, keys_of, ranks: list[int]) -> None:
+    """Wake keys, each with its rank."""
+    values = [
+        [one.shop_id for one in keys_of],
+        [one.automation_id for one in keys_of],
+        [one.subject for one in keys_of],
+    ]
+    query = "select wake_keys(%s::bigint[], %s::text[], %s::text[], array_fill(null::timestamptz, array[20]), %s::integer[])"
+    await conn.execute(query, [*values, ranks])
+
+
+async def _waits(conn, worker) -> bool:
+    query = f"select from pg_stat_activity where pid = {worker.info.backend_pid} and wait_event_type = 'Lock'"
+    return bool(await rows(conn, query))
 
 
 LEVELS_READ = """

@@ -51,6 +51,14 @@ async def wake_next(conn: AsyncConnection, key: Key, *, now: datetime | None = N
     await conn.execute(SQL.wake_next, {**key_values(key), "now": now})
 
 
+async def put_echoes_last(conn: AsyncConnection, key: Key) -> None:
+    """Rank a key behind all others where what waits for it only repeats what its stocks have (docs/decisions/0025).
+
+    For the transaction that books a correction, at its end: jobs are its last locks.
+    """
+    await conn.execute(SQL.put_echoes_last, key_values(key))
+
+
 def key_values(key: Key) -> dict[str, object]:
     """The three columns that every table of a key's rows has."""
     return {"shop_id": key.shop_id, "automation_id": key.automation_id, "subject": key.subject}

@@ -26,6 +26,9 @@ from (
 ) next
 where next.at is not null;
 
+-- put_echoes_last: see the function
+select put_echoes_last(%(shop_id)s, %(automation_id)s, %(subject)s);
+
 -- sweep: wake every key that is due, or whose pool waits for an answer, and has no job; a lost job costs one period
 with due as (
     select shop_id, automation_id, subject from work where done_at is null and due_at <= now()
