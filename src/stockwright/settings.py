@@ -65,7 +65,7 @@ class Settings(BaseModel):
         default="console", description="Lines for people, or one JSON object per line."
     )
     worker_concurrency: int = Field(
-        default=20, ge=1, le=500, description="Runs that one worker process works on at the same time."
+        default=12, ge=1, le=500, description="Runs that one worker process works on at the same time."
     )
     worker_pool_size: int = Field(
         default=10,

@@ -43,7 +43,7 @@ class WorkerLost(StockwrightError):
 class WorkerLimits:
     """How much a worker does, and for how long it waits."""
 
-    concurrency: int = 20
+    concurrency: int = 12
     poll_interval_s: float = 1.0
     stop_limit_s: float = 20.0  # for running keys after a request to stop
     run_limit_s: float = 1800.0  # for one key's run
