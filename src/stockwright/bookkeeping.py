@@ -4,7 +4,7 @@ The caller owns the transaction, so a step's entries, claims and run land togeth
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from stockwright.automations.contract import PoolChange, PoolView
@@ -54,14 +54,14 @@ def view_of(row: PoolRow, members: Sequence[MemberRow]) -> PoolView:
 
 
 def change_of(view: PoolView, step: Step) -> PoolChange:
-    """A step of a stored pool, ready to be saved. Without a wake-up of its own it keeps the one that is stored."""
+    """A step of a stored pool, ready to be saved."""
     return PoolChange(
         pool_id=view.pool_id,
         product_id=view.product_id,
         place=view.place,
         title=view.title,
         titles=view.titles,
-        step=step if step.wake_at is not None else replace(step, wake_at=view.wake_at),
+        step=step,
         was_version=view.state.version,
     )
 

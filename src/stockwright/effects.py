@@ -13,7 +13,7 @@ import structlog
 
 from stockwright.alarms import frozen_alarm, refused_alarm, stale_alarm
 from stockwright.automations.contract import PoolChange, PoolView
-from stockwright.bookkeeping import Owner, load_pool, save_change, view_of
+from stockwright.bookkeeping import Owner, change_of, load_pool, save_change, view_of
 from stockwright.deps import Deps, policy_of
 from stockwright.ledger import protocol
 from stockwright.ledger.state import Intent, Next, Outcome, Policy, Reply, Step
@@ -278,12 +278,4 @@ async def _wake_by(conn: Connection, key: Key, at: datetime | None) -> None:
 
 def _step(view: PoolView, reply: Reply, policy: Policy) -> PoolChange:
     step = protocol.step(view.state, reply, policy, pool_id=view.pool_id)
-    return PoolChange(
-        pool_id=view.pool_id,
-        product_id=view.product_id,
-        place=view.place,
-        title=view.title,
-        titles=view.titles,
-        step=step,
-        was_version=view.state.version,
-    )
+    return change_of(view, step)

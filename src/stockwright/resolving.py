@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from stockwright.automations.contract import PoolChange, PoolView
 from stockwright.automations.places import place_of, seen_at
-from stockwright.bookkeeping import save_change
+from stockwright.bookkeeping import change_of, save_change
 from stockwright.deps import Deps
 from stockwright.ledger import protocol
 from stockwright.ledger.state import Observation, Policy, Resolution, Resolve
@@ -87,15 +87,7 @@ async def _observe(deps: Deps, client: ShopifyClient, loaded: Loaded, view: Pool
 
 
 def _change(view: PoolView, resolve: Resolve, policy: Policy) -> PoolChange:
-    return PoolChange(
-        pool_id=view.pool_id,
-        product_id=view.product_id,
-        place=view.place,
-        title=view.title,
-        titles=view.titles,
-        step=protocol.step(view.state, resolve, policy, pool_id=view.pool_id),
-        was_version=view.state.version,
-    )
+    return change_of(view, protocol.step(view.state, resolve, policy, pool_id=view.pool_id))
 
 
 async def _save(deps: Deps, loaded: Loaded, change: PoolChange, decision: Decision, actor: Actor) -> None:

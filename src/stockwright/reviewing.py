@@ -3,6 +3,8 @@
 Changes no number: it only takes the stock off the list of those to be looked at.
 """
 
+from dataclasses import replace
+
 from stockwright.bookkeeping import Owner, change_of, load_pool, save_change
 from stockwright.deps import Deps
 from stockwright.ledger import people
@@ -31,6 +33,7 @@ async def review_pool(deps: Deps, pool_id: str, *, actor: Actor) -> int:
         await audit(conn, actor, "stock.review", row.title, detail, at=now)
         try:
             owner = Owner(shop_id=row.shop_id, automation_id=row.automation_id)
+            step = replace(step, wake_at=view.wake_at)  # it may be waiting for something of its own
             await save_change(conn, owner, change_of(view, step), run_id=None, at=now)
         except pools.Conflict as conflict:
             raise Conflicting(f"The stock moved on at the same moment: {conflict}. Try again.") from conflict

@@ -3,6 +3,8 @@
 Changes no stock. What orders confirm leaves the list of things to review; what they contradict is told to the owner.
 """
 
+from dataclasses import replace
+
 import structlog
 
 from stockwright.bookkeeping import Owner, change_of, load_pool, save_change
@@ -26,13 +28,13 @@ async def weigh_assumptions(deps: Deps) -> None:
     """Ask the orders of every shop that grants `read_orders` about outcomes that were assumed there."""
     async with deps.database.connection() as conn:
         found = await pools.with_assumptions(conn, limit=_AT_ONCE)
-    for row in found:
+    for pool_id in found:
         try:
-            await _weigh_pool(deps, row.pool_id)
+            await _weigh_pool(deps, pool_id)
         except pools.Conflict:
-            LOG.info("a stock moved on while orders were read; it has its turn again", pool=row.pool_id)
+            LOG.info("a stock moved on while orders were read; it has its turn again", pool=pool_id)
         except StockwrightError as error:
-            LOG.warning("orders could not be read; they are asked again", pool=row.pool_id, error=str(error))
+            LOG.warning("orders could not be read; they are asked again", pool=pool_id, error=str(error))
 
 
 async def _weigh_pool(deps: Deps, pool_id: str) -> None:
@@ -61,6 +63,7 @@ async def _weigh(deps: Deps, pool_id: str, one: Assumption) -> None:
         return
     async with deps.database.connection() as conn, conn.transaction():
         owner = Owner(shop_id=row.shop_id, automation_id=row.automation_id)
+        step = replace(step, wake_at=view.wake_at)  # it may be waiting for something of its own
         await save_change(conn, owner, change_of(view, step), run_id=None, at=now)
         if weighing.witness(view.state, one, moves) is Witness.CONTRADICTED:
             key = Key(shop_id=row.shop_id, automation_id=row.automation_id, subject=row.product_id)

@@ -59,9 +59,9 @@ class WorkerDeps:
 
     dsn: str  # for connections of its own: session locks and LISTEN need direct ones
     pool: Pool  # open
-    handle_key: (
-        HandleKey  # takes the key's waiting events all the way; whether it cleared the key's failures itself
-    )
+    # Takes the key's waiting events all the way, and may be called again at any point; whether it cleared the key's
+    # former failures itself.
+    handle_key: HandleKey
     now: Callable[[], datetime]
     chores: Sequence[Chore] = ()  # more periodic work for the worker that leads
     save_failed_run: SaveFailedRun = save_none

@@ -1,6 +1,6 @@
 """The operations that we send: one per file in `operations/`, parsed once. No operation text lives elsewhere.
 
-The parser costs a fifth of a second and 8 MB to import, so it is loaded with the first operation: the web process
+The parser costs up to a fifth of a second and 4 MB to import, so it is loaded with the first operation: the web process
 answers webhooks without it.
 """
 

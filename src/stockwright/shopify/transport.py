@@ -50,8 +50,7 @@ class HttpAnswer:
 def open_http(transport: httpx2.AsyncBaseTransport | None = None) -> httpx2.AsyncBaseTransport:
     """The connections for `post`, closed with `async with`; `transport` replaces the network, for an in-process shop.
 
-    Without the library's client around them: of cookies, redirects, proxies and retries we want none, and a request costs
-    a third less processor time.
+    Without the library's client around them: of cookies, redirects, proxies and retries we want none.
     """
     if transport is not None:
         return transport

@@ -240,11 +240,10 @@ async def find(conn: AsyncConnection, pool_id: str) -> PoolRow | None:
         return await cursor.fetchone()
 
 
-async def with_assumptions(conn: AsyncConnection, *, limit: int) -> list[PoolRow]:
+async def with_assumptions(conn: AsyncConnection, *, limit: int) -> list[PoolId]:
     """Pools of active shops that hold outcomes which orders may still tell of, the longest unmoved first."""
-    async with conn.cursor(row_factory=class_row(PoolRow)) as cursor:
-        await cursor.execute(SQL.with_assumptions, {"limit": limit})
-        return await cursor.fetchall()
+    cursor = await conn.execute(SQL.with_assumptions, {"limit": limit})
+    return [row[0] for row in await cursor.fetchall()]
 
 
 async def members_of(

@@ -116,8 +116,7 @@ select shop_id, pool_id, automation_id, product_id, location_id, title, version,
 from pools where pool_id = %(pool_id)s;
 
 -- with_assumptions: pools with assumed outcomes that orders were not asked about in the end
-select p.shop_id, p.pool_id, p.automation_id, p.product_id, p.location_id, p.title, p.version, p.state, p.stock,
-       p.status, p.reason, p.in_doubt, p.assumed, p.wake_at, p.updated_at
+select p.pool_id
 from pools p join shops s using (shop_id)
 where p.assumed > 0 and not p.in_doubt and s.status = 'active' and 'read_orders' = any(s.scopes)
   and jsonb_array_length(coalesce(p.state -> 'assumptions', '[]')) > 0
